@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from vmdbg.debugger.context import page_tables
@@ -29,11 +30,16 @@ STACK_ARGUMENTS = 6
 MSR_LSTAR = 0xC0000082
 """SDM 4, table 2-2."""
 INT80 = 0x80
+_SYSTEM_CALLS = Catches(frozenset({INT80}), frozenset({EventKind.MSR_WRITE}), frozenset({MSR_LSTAR}))
 MOST_POPPED = 256
 """Bytes of arguments that a function takes off the stack as it returns, as those of stdcall do."""
 WIDE = 8
 MOST_OPEN = 4096
 """Calls that are followed at a time: those beyond are given without their return."""
+MOST_KEPT = 1024
+"""Addresses at which the guest is stopped though no return is looked for there now: others may be soon."""
+MOST_TIMES = 32
+"""That it may come to one of them for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,22 +59,48 @@ class _Return:
 @dataclass(slots=True)
 class _Open:
     """Calls that have not returned: where their rows are in the list. Several are known by one return where a function
-    leaves its own to another, by a jump."""
+    leaves its own to another, by a jump.
+
+    Invariants: `places` has how many returns are looked for at each address; `kept` those where some were, and how
+    often the guest came there for nothing since.
+    """
 
     rows: dict[_Return, list[int]] = field(default_factory=dict)
     number: int = 0
-
-    def addresses(self) -> set[int]:
-        return {address for place in self.rows for address in (place.address, *place.calls)}
+    places: Counter[int] = field(default_factory=Counter)
+    kept: dict[int, int] = field(default_factory=dict)
 
     def add(self, known_by: _Return, index: int) -> None:
+        if known_by not in self.rows:
+            self.places.update({known_by.address, *known_by.calls})
         self.rows.setdefault(known_by, []).append(index)
         self.number += 1
 
     def take(self, known_by: _Return) -> list[int]:
-        found = self.rows.pop(known_by, [])
+        found = self.rows.pop(known_by, None)
+        if found is None:
+            return []
         self.number -= len(found)
+        for address in {known_by.address, *known_by.calls}:
+            self.places[address] -= 1
+            if not self.places[address]:
+                del self.places[address]
+                self.kept.setdefault(address, 0)
         return found
+
+    def armed(self) -> set[int]:
+        """Where to stop. It changes seldom: to set other breakpoints costs more than to come by one for nothing."""
+        if len(self.kept) > MOST_KEPT:
+            self.kept.clear()
+        return {*self.places, *(address for address, times in self.kept.items() if times < MOST_TIMES)}
+
+    def expects(self, address: int) -> bool:
+        """Whether a return may be there, where the guest has come. Else, next time it may not stop there any more."""
+        if address in self.places:
+            return True
+        if address in self.kept:
+            self.kept[address] += 1
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +128,10 @@ def stack_of(timeline: Timeline, address: int) -> int:
     return -1 if physical is None else physical & ~PAGE_MASK
 
 
+def _linear(addresses: Iterable[int]) -> Breakpoints:
+    return Breakpoints(linear=tuple(Linear(address) for address in sorted(addresses)))
+
+
 class ReturningScan(RowScan):
     """What scans for calls and their returns have in common.
 
@@ -107,7 +143,15 @@ class ReturningScan(RowScan):
         super().__init__(timeline)
         self._asked = query
         self._open = _Open()
+        self._armed = frozenset[int](), Breakpoints()
         self._beyond = False
+
+    def breakpoints(self, entry: int) -> Breakpoints:
+        """Where calls begin, and end."""
+        wanted = frozenset({*self._open.armed(), *([entry] if entry else [])})
+        if wanted != self._armed[0]:
+            self._armed = wanted, _linear(wanted)
+        return self._armed[1]
 
     @property
     def wants_more(self) -> bool:
@@ -156,16 +200,22 @@ class CallScan(ReturningScan):
 
     @property
     def stops(self) -> Stops:
-        wanted = self._open.addresses() | {self._query.function}
-        return Stops(Breakpoints(linear=tuple(Linear(address) for address in sorted(wanted))))
+        return Stops(self.breakpoints(self._query.function))
+
+    @property
+    def looked_for(self) -> Stops:
+        return Stops(_linear({*self._open.places, self._query.function}))
 
     def take(self, outcome: Outcome) -> None:
         if not isinstance(outcome, BreakpointHit):
             return
         engine = self.timeline.machine.engine
         pc = engine.linear_pc
+        expected = self._open.expects(pc)
+        if not expected and pc != self._query.function:
+            return
         rsp, cr3, rax = engine.read_registers(("rsp", "cr3", "rax"))
-        if self._open.rows:
+        if expected:
             self.returned(self._known_by(pc, rsp), rax)
             self._call_again(pc, rsp)
         if pc == self._query.function:
@@ -230,10 +280,11 @@ class SystemCallScan(ReturningScan):
 
     @property
     def stops(self) -> Stops:
-        wanted = self._open.addresses() | ({self._entry} if self._entry else set())
-        breakpoints = Breakpoints(linear=tuple(Linear(address) for address in sorted(wanted)))
-        events = frozenset({EventKind.MSR_WRITE})
-        return Stops(breakpoints, (), Catches(frozenset({INT80}), events, frozenset({MSR_LSTAR})))
+        return Stops(self.breakpoints(self._entry), (), _SYSTEM_CALLS)
+
+    @property
+    def looked_for(self) -> Stops:
+        return Stops(_linear({*self._open.places, *([self._entry] if self._entry else [])}), (), _SYSTEM_CALLS)
 
     def take(self, outcome: Outcome) -> None:
         match outcome:
@@ -250,7 +301,8 @@ class SystemCallScan(ReturningScan):
         engine = self.timeline.machine.engine
         pc = engine.linear_pc
         rsp, cr3, rax, rcx = engine.read_registers(("rsp", "cr3", "rax", "rcx"))
-        self.returned(_Return(pc, rsp, page_tables(engine, cr3)), rax)
+        if self._open.expects(pc):
+            self.returned(_Return(pc, rsp, page_tables(engine, cr3)), rax)
         if pc == self._entry:
             arguments = tuple(engine.read_registers(LINUX_ARGUMENTS))
             self._entered(rax, arguments, cr3, rcx, rsp)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, groupby, islice
 from typing import BinaryIO
 
 from vmdbg.engine.likeness import MASK, WORD, changed
@@ -19,8 +19,9 @@ from vmdbg.timeline.pages import page_key
 from vmdbg.units import PAGE_SIZE
 
 KEY_SIZE = 16
-BYTES_AT_HAND = 32 << 20
-"""Of blocks, unpacked."""
+BYTES_AT_HAND = 96 << 20
+"""Of blocks, unpacked. To put memory back takes up to as much, of blocks from all over the file, and the next time most
+of the same ones."""
 MOST_KEYS = 1 << 16
 """Bytes of a block that its keys are in: a block of more pages than fit holds none."""
 _BYTES = {0xC4: 1, 0xC5: 2, 0xC6: 4}
@@ -136,6 +137,17 @@ class _Plan:
     """What others differ from that is at hand."""
 
 
+def _block_of(where: int) -> int:
+    return where >> _PLACE_BITS
+
+
+def _page(block: _Unpacked, where: int, base: bytes) -> bytes:
+    try:
+        return block.page(where & (1 << _PLACE_BITS) - 1, base)
+    except (IndexError, ValueError) as error:
+        raise RecordingError(_DAMAGED) from error
+
+
 class PageFile:
     """A PageSource over the blocks of a file that hold pages.
 
@@ -149,7 +161,7 @@ class PageFile:
         self._where: dict[bytes, int] | None = None
         self._bases: dict[int, bytes] = {}
         """Keys of what pages differ from."""
-        self._at_hand: OrderedDict[int, _Unpacked] = OrderedDict()
+        self._at_hand: dict[int, _Unpacked] = {}
         self._size = 0
 
     def add(self, block: Block) -> None:
@@ -198,8 +210,19 @@ class PageFile:
             found = self._at_hand[number] = self._unpacked(self._blocks[number])
             self._size += found.size
             while self._size > BYTES_AT_HAND and len(self._at_hand) > 1:
-                self._size -= self._at_hand.popitem(last=False)[1].size
+                self._make_room()
         return found
+
+    def _make_room(self) -> None:
+        """A younger one goes: they are read in order, over and over, and the oldest would be the next one wanted."""
+        number = next(islice(self._at_hand, (len(self._at_hand) - 1) * 3 // 4, None))
+        self._size -= self._at_hand.pop(number).size
+
+    def _block(self, number: int) -> _Unpacked:
+        try:
+            return self._read(number)
+        except (IndexError, ValueError) as error:
+            raise RecordingError(_DAMAGED) from error
 
     def _unpacked(self, block: Block) -> _Unpacked:
         payload = read_payload(self._file, block)
@@ -224,31 +247,30 @@ class PageFile:
         plan = self._plan(keys, at_hand)
         users = Counter(plan.bases.values())
         built: dict[int, bytes] = {}
-        for where in sorted({*plan.asked, *plan.bases, *users}):
-            base = plan.bases.get(where)
-            data = self._page(where, built[base] if base is not None else plan.given.pop(where, b""))
-            if base is not None:
-                users[base] -= 1
-                if not users[base]:
-                    del built[base]
-            if where in users:
-                built[where] = data
-            index = plan.asked.get(where)
-            if index is not None:
-                if page_key(data) != keys[index]:
-                    raise RecordingError(_LIES)
-                yield index, data
-
-    def _page(self, where: int, base: bytes) -> bytes:
-        try:
-            return self._read(where >> _PLACE_BITS).page(where & (1 << _PLACE_BITS) - 1, base)
-        except (IndexError, ValueError) as error:
-            raise RecordingError(_DAMAGED) from error
+        for number, places in groupby(sorted({*plan.asked, *plan.bases, *users}), _block_of):
+            block = self._block(number)
+            for where in places:
+                base = plan.bases.get(where)
+                data = _page(block, where, built[base] if base is not None else plan.given.pop(where, b""))
+                if base is not None:
+                    users[base] -= 1
+                    if not users[base]:
+                        del built[base]
+                if where in users:
+                    built[where] = data
+                index = plan.asked.get(where)
+                if index is not None:
+                    if page_key(data) != keys[index]:
+                        raise RecordingError(_LIES)
+                    yield index, data
 
     def _plan(self, keys: Sequence[bytes], at_hand: AtHand) -> _Plan:
         """Raises RecordingError."""
-        plan = _Plan({self._found(key): index for index, key in enumerate(keys)}, {}, {})
-        left = list(plan.asked)
+        places = self._index()
+        if not all(key in places for key in keys):
+            raise RecordingError(_DAMAGED)
+        plan = _Plan({places[key]: index for index, key in enumerate(keys)}, {}, {})
+        left = [where for where in plan.asked if where in self._bases]
         while left:
             where = left.pop()
             base = self._bases.get(where)

@@ -146,6 +146,11 @@ class HistoryIndex:
             found.update(part.touched.pages.physical)
         return found
 
+    def part_at(self, position: Position) -> Part | None:
+        """The one that has what happens from there on; None: that is not known."""
+        at = bisect_right(self._parts, position, key=_start) - 1
+        return self._parts[at] if at >= 0 and position < self._parts[at].end else None
+
     def note_mapped(self, mapped: Mappings) -> None:
         """Somebody asks about linear pages that are mapped so."""
         if not mapped <= self._mapped:

@@ -159,8 +159,11 @@ class PageStore:
             assert source is not None, "it is away"
             some = [page for page in away if page.source is source]
             for index, data in source.pages([page.key for page in some], self._at_hand):
-                some[index].at_hand = data
-                self._note(some[index])
+                page = some[index]
+                page.at_hand = data
+                if (known := page.kept) is not None:
+                    self._size += OVERHEAD + len(data) - known.size
+                    known.size = OVERHEAD + len(data)
 
     def _at_hand(self, key: bytes) -> bytes | None:
         page = self._find(key)

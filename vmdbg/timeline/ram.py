@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Mapping, Sequence, Set
+from contextlib import suppress
 from itertools import compress
 from operator import not_
 from typing import Protocol
@@ -153,6 +154,23 @@ class RamTracker:
             return len(numbers) + self.restore(image)
         self._is_equal_to(image)
         return len(numbers)
+
+    @property
+    def owes_some(self) -> bool:
+        """Whether pages may have to be put back yet."""
+        return bool(self._paged.owed())
+
+    def bring(self, likely: Set[int]) -> None:
+        """Put back now what is owed of pages that will be accessed soon: one by one each takes a fault.
+
+        What is damaged stays owed: whoever accesses it is told.
+        """
+        owed = self._paged.owed()
+        numbers = array("I", sorted(number for number in likely if number < len(owed) and owed[number]))
+        pages = self._image.pages(numbers)
+        with suppress(RecordingError):
+            self._fetch(pages)
+            self._paged.restore(zip(numbers, contents(pages), strict=True))
 
     def _add_touched(self, numbers: array[int], pages: list[Page], image: RamImage) -> None:
         """Add what is not equal to the image for having been touched."""

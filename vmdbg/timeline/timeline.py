@@ -39,6 +39,8 @@ from vmdbg.timeline.withdrawal import last_before
 from vmdbg.units import NEVER, Tick
 
 LONGEST_INSTRUCTION = 15
+WORTH_BRINGING = 1 << 20
+"""Ticks to go, for which memory that they need is put back beforehand."""
 
 
 class Governor(Protocol):
@@ -100,6 +102,8 @@ class Timeline:
         self.verification = Verification(digests, closed_at)
         self.fork_listeners: list[Callable[[Position], None]] = []
         """Told where the future is dropped: what was noted of it does not happen."""
+        self._brought_until = machine.position
+        """What is likely to be accessed before that has been put back."""
         self._torn = False
         """Whether the machine is at no instant: something failed while it ran, or while it was being restored."""
         self.forks = 0
@@ -180,6 +184,8 @@ class Timeline:
     def _advance_part(self, target: Position, over_breakpoint: bool) -> Outcome:
         INTERRUPTION.check()
         machine, now = self.machine, self.position
+        if now >= self._brought_until and target.tick - now.tick >= WORTH_BRINGING:
+            self._bring(now)
         target = min(target, Position(Tick((now.tick // GRID + 1) * GRID)))
         if self.governor is not None and self.live:
             target = min(target, Position(self.governor.allow(target.tick)))
@@ -206,6 +212,13 @@ class Timeline:
         if isinstance(outcome, StopRequested):
             INTERRUPTION.check()
         return outcome
+
+    def _bring(self, now: Position) -> None:
+        """Have at hand what the way from here is known to need, as far as the index tells it of one part."""
+        part = self.index.part_at(now)
+        self._brought_until = part.end if part is not None else Position(Tick(now.tick + GRID))
+        if part is not None and not part.touched.everything and self._ram.owes_some:
+            self._ram.bring(self.machine.pages.of_physical(part.touched.pages.physical))
 
     def _finish_phases(self, target: Position, over_breakpoint: bool) -> Outcome:
         """Take what comes at the tick, one at a time, up to `target`."""
@@ -441,13 +454,16 @@ class Timeline:
             self.keep_index()
         self._torn = True
         try:
-            self._ram.restore(checkpoint.ram, self._likely(checkpoint.position, goal))
+            likely = self._likely(checkpoint.position, goal)
+            self._ram.restore(checkpoint.ram, likely)
             self.checkpoints.fit(checkpoint.position)
             self.machine.restore(checkpoint.state)
         except (RecordingError, EngineError):
             self.checkpoints.forget(checkpoint)
             raise
         self._torn = False
+        part = self.index.part_at(checkpoint.position) if likely else None
+        self._brought_until = part.end if part is not None else checkpoint.position
         if checkpoint.state.halted:
             known = checkpoint.halted_at
             self.machine.cpus.halt_tick = known if known is not None else self.machine.clock

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tests.vmdbg.debugger.programs import program, run_to, step
+from tests.vmdbg.debugger.programs import go, program, run_to, step
 from tests.vmdbg.queries.test_unfinished import parted
 from vmdbg.debugger.actions import StepMode
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.machine.snapshot import Position
-from vmdbg.queries.calls import CallQuery
+from vmdbg.queries import calls as calls_module
+from vmdbg.queries.calls import MOST_TIMES, CallQuery, CallScan
 from vmdbg.queries.queries import Queries
 from vmdbg.units import Linear
 
@@ -103,7 +104,9 @@ class Calls:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_each_call_has_its_own_return_or_none(seed: int) -> None:
+def test_each_call_has_its_own_return_or_none(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls_module, "MOST_TIMES", seed % 3)
+    monkeypatch.setattr(calls_module, "MOST_KEPT", seed)
     with program(source(seed), "begin", "end", *NAMES) as (debugger, at, _):
         run_to(debugger, at["begin"])
         calls = Calls()
@@ -119,3 +122,47 @@ def test_each_call_has_its_own_return_or_none(seed: int) -> None:
             cuts = [chance.randrange(end) for _ in range(3)]
             assert parted(timeline, CallQuery(at[name], 0), cuts) == rows
         assert any(ended is None for ended in calls.ends.values()) or seed
+
+
+OFTEN = 200
+LOOP = f"""
+    mov ecx, {OFTEN}
+next:
+    call f
+back:
+    nop
+    dec ecx
+    jnz next
+    call f
+    mov ecx, {OFTEN}
+other:                          ; comes by where a call returned to, and has called nobody
+    jmp there
+f:
+    ret
+there:
+    lea rax, [back]
+    mov byte [back], 0c3h       ; ret
+    call rax
+    dec ecx
+    jnz other
+    finish 0
+"""
+
+
+def test_breakpoints_stay_where_calls_return_until_many_come_by_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To set others takes a look at all that was translated."""
+    with program(LOOP, "f", "there") as (debugger, at, _):
+        go(debugger)
+        timeline = debugger.timeline
+        engine = type(timeline.machine.engine)
+        sets, looks = [], []
+        set_breakpoints, take = engine.set_breakpoints, CallScan.take
+        monkeypatch.setattr(
+            engine, "set_breakpoints", lambda self, some: sets.append(some) or set_breakpoints(self, some)
+        )
+        monkeypatch.setattr(CallScan, "take", lambda self, outcome: looks.append(outcome) or take(self, outcome))
+        rows = Queries(timeline, workers=1).calls(at["f"], arguments=0)
+        assert len(rows) == OFTEN + 1
+        assert all(row.returned is not None for row in rows)
+        assert len(sets) < 16
+        assert 2 * OFTEN < len(looks) < 3 * OFTEN + 4 * MOST_TIMES

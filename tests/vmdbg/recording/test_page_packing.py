@@ -12,6 +12,7 @@ import pytest
 from vmdbg.engine.likeness import RecentPages, changed, differences
 from vmdbg.errors import RecordingError
 from vmdbg.interruption import INTERRUPTION
+from vmdbg.recording import page_file
 from vmdbg.recording.blocks import Block, BlockWriter, Kind, scan
 from vmdbg.recording.page_file import PageFile
 from vmdbg.recording.page_packing import MOST_WORDS, PagePacking
@@ -108,6 +109,23 @@ def test_pages_come_back_together_and_one_by_one_and_with_others_at_hand(seed: i
     left = [key for key in keys if key not in some]
     at_hand = dict(pages.pages(left, lambda key: filled.kept[key] if key in some else None))
     assert {left[index]: data for index, data in at_hand.items()} == {key: filled.kept[key] for key in left}
+
+
+@pytest.mark.parametrize("room", [0, 100_000, 300_000])
+def test_pages_are_the_same_with_little_room_for_blocks(
+    room: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page_file, "BYTES_AT_HAND", room)
+    filled = Filled(tmp_path / "file", 5)
+    filled.fill()
+    pages = reader(filled.path)
+    keys = list(filled.kept)
+    for _ in range(6):
+        some = filled.rng.sample(keys, len(keys) // 2)
+        assert {some[index]: data for index, data in pages.pages(some)} == {key: filled.kept[key] for key in some}
+        sizes = [block.size for block in pages._at_hand.values()]
+        assert pages._size == sum(sizes)
+        assert len(sizes) == 1 or sum(sizes) <= room
 
 
 def test_what_is_in_the_file_already_takes_little_of_it(tmp_path: Path) -> None:

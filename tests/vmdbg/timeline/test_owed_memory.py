@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -191,6 +191,32 @@ def test_what_is_written_where_something_is_owed_is_kept(history: History, guest
     assert bytes(guest.timeline.machine.engine.ram) == expected
 
 
+@pytest.mark.parametrize("worth", [1, ROUND * ROUNDS])
+def test_what_a_run_is_known_to_need_is_put_back_beforehand(
+    worth: int, history: History, guest: Guest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And where it is not worth that, by and by: the guest cannot tell."""
+    monkeypatch.setattr("vmdbg.timeline.timeline.WORTH_BRINGING", worth)
+    timeline, positions = guest.timeline, list(history.instants)
+    asked: list[int] = []
+    contents = timeline._ram._owed_contents
+
+    def counted(numbers: Sequence[int]) -> list[bytes]:
+        asked.extend(numbers)
+        return contents(numbers)
+
+    monkeypatch.setattr(timeline._ram, "_owed_contents", counted)
+    timeline.seek(positions[-1])
+    timeline.seek(positions[5])
+    assert owed(guest) > WORTH_OWING // 2
+    for position in positions[6:12]:
+        timeline.run(position.tick)
+        assert timeline.digest_here() == history.instants[position].state
+    assert digest(timeline.machine) == history.instants[positions[11]].whole
+    late = len(set(asked))
+    assert late < PAGES // 8 if worth == 1 else late > PAGES // 2
+
+
 def test_a_process_of_its_own_finds_the_same(history: History, guest: Guest) -> None:
     positions = list(history.instants)
     guest.timeline.seek(positions[-1])
@@ -269,7 +295,11 @@ def test_a_seek_into_what_is_damaged_ends_at_a_good_instant(history: History, da
     is_good(damaged, history, here)
 
 
-def test_from_a_run_into_what_is_damaged_one_comes_back_to_a_good_instant(history: History, damaged: Guest) -> None:
+@pytest.mark.parametrize("worth", [1, ROUND * ROUNDS])
+def test_from_a_run_into_what_is_damaged_one_comes_back_to_a_good_instant(
+    worth: int, history: History, damaged: Guest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vmdbg.timeline.timeline.WORTH_BRINGING", worth)
     here = damaged.position
     with pytest.raises(RecordingError, match="damaged"):
         damaged.timeline.run(damaged.timeline.end.tick)
