@@ -184,6 +184,7 @@ def run_through(
         taken = pass_.stops != stops
         return not taken
 
+    timeline.keeping.passes_by = True
     engine.set_breakpoint_filter(passes)
     try:
         while timeline.position < end and (not while_wanted or pass_.wants_more):
@@ -211,5 +212,6 @@ def run_through(
                 break
     finally:
         engine.set_breakpoint_filter(None)
+        timeline.keeping.passes_by = False
     if checked is not None:
         checked(timeline.position)

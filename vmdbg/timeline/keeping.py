@@ -16,6 +16,8 @@ LONGEST_SHARE = 14
 """A checkpoint that cost a second is worth that many of replay,"""
 LONGEST_SECONDS = 0.4
 """and never more than this: one has to wait for it wherever one goes."""
+PASSING_SECONDS = 1.0
+"""Of replay that a checkpoint is worth where nobody means to stay: what is there already does for coming back."""
 LADDER = tuple(Tick(1 << shift) for shift in (22, 16, 10))
 """Ticks before a destination at which checkpoints make the next steps back quick."""
 
@@ -32,6 +34,8 @@ class Keeping:
     seconds: float = 0.0
     wanted: bool = True
     """Whether checkpoints, and digests for nobody but the timeline itself, are taken without being asked."""
+    passes_by: bool = False
+    """Whether the machine is led through the history for what comes by."""
     _costs: tuple[float, float] = (0.0, 0.0)
     """Of the last two: now and then Python collects its garbage in one."""
 
@@ -50,8 +54,8 @@ class Keeping:
     @property
     def is_due(self) -> bool:
         """Whether a checkpoint here is worth its price."""
-        worth = max(CHECKPOINT_SECONDS, LONGEST_SHARE * min(self._costs))
-        return self.wanted and self.seconds >= min(worth, LONGEST_SECONDS)
+        worth = min(max(CHECKPOINT_SECONDS, LONGEST_SHARE * min(self._costs)), LONGEST_SECONDS)
+        return self.wanted and self.seconds >= (PASSING_SECONDS if self.passes_by else worth)
 
 
 def rungs(goal: Position) -> Iterator[tuple[Tick, Tick]]:

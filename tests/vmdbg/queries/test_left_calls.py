@@ -11,6 +11,9 @@ from tests.vmdbg.debugger.programs import go, program, run_to, step
 from tests.vmdbg.queries.test_unfinished import parted
 from vmdbg.debugger.actions import StepMode
 from vmdbg.debugger.debugger import Debugger
+from vmdbg.engine.stop_control import StopControl
+from vmdbg.engine.stops import Breakpoints
+from vmdbg.machine.outcome import Outcome
 from vmdbg.machine.snapshot import Position
 from vmdbg.queries import calls as calls_module
 from vmdbg.queries.calls import MOST_TIMES, CallQuery, CallScan
@@ -155,12 +158,19 @@ def test_breakpoints_stay_where_calls_return_until_many_come_by_for_nothing(monk
         go(debugger)
         timeline = debugger.timeline
         engine = type(timeline.machine.engine)
-        sets, looks = [], []
+        sets, looks = list[Breakpoints](), list[Outcome]()
         set_breakpoints, take = engine.set_breakpoints, CallScan.take
-        monkeypatch.setattr(
-            engine, "set_breakpoints", lambda self, some: sets.append(some) or set_breakpoints(self, some)
-        )
-        monkeypatch.setattr(CallScan, "take", lambda self, outcome: looks.append(outcome) or take(self, outcome))
+
+        def counted_set(self: StopControl, breakpoints: Breakpoints) -> None:
+            sets.append(breakpoints)
+            set_breakpoints(self, breakpoints)
+
+        def counted_take(self: CallScan, outcome: Outcome) -> None:
+            looks.append(outcome)
+            take(self, outcome)
+
+        monkeypatch.setattr(engine, "set_breakpoints", counted_set)
+        monkeypatch.setattr(CallScan, "take", counted_take)
         rows = Queries(timeline, workers=1).calls(at["f"], arguments=0)
         assert len(rows) == OFTEN + 1
         assert all(row.returned is not None for row in rows)
