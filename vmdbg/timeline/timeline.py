@@ -102,6 +102,7 @@ class Timeline:
         self.verification = Verification(digests, closed_at)
         self.fork_listeners: list[Callable[[Position], None]] = []
         """Told where the future is dropped: what was noted of it does not happen."""
+        self.worth_bringing = WORTH_BRINGING
         self._brought_until = machine.position
         """What is likely to be accessed before that has been put back."""
         self._torn = False
@@ -184,7 +185,7 @@ class Timeline:
     def _advance_part(self, target: Position, over_breakpoint: bool) -> Outcome:
         INTERRUPTION.check()
         machine, now = self.machine, self.position
-        if now >= self._brought_until and target.tick - now.tick >= WORTH_BRINGING:
+        if now >= self._brought_until and target.tick - now.tick >= self.worth_bringing:
             self._bring(now)
         target = min(target, Position(Tick((now.tick // GRID + 1) * GRID)))
         if self.governor is not None and self.live:

@@ -21,7 +21,7 @@ from vmdbg.timeline.ram import WORTH_OWING
 from vmdbg.timeline.reverse import reverse_search
 from vmdbg.timeline.steps_back import reverse_step
 from vmdbg.timeline.stops import arm
-from vmdbg.timeline.timeline import Timeline
+from vmdbg.timeline.timeline import WORTH_BRINGING, Timeline
 from vmdbg.units import Linear, Physical, Tick
 
 GUESTS = (
@@ -54,17 +54,22 @@ class TimelineAgainstModel(RuleBasedStateMachine):
     @initialize(
         guest=st.sampled_from(GUESTS),
         cuts=st.lists(fractions, max_size=8),
-        owing=st.tuples(st.sampled_from([0, WORTH_OWING]), st.integers(0, 4)),
+        owing=st.tuples(
+            st.sampled_from([0, WORTH_OWING]), st.integers(0, 4), st.sampled_from([1, 100, WORTH_BRINGING])
+        ),
     )
-    def boot(self, guest: str, cuts: Sequence[float] = (), owing: tuple[int, int] = (WORTH_OWING, 4)) -> None:
+    def boot(
+        self, guest: str, cuts: Sequence[float] = (), owing: tuple[int, int, int] = (WORTH_OWING, 4, WORTH_BRINGING)
+    ) -> None:
         """The history index is in parts that end at `cuts`. `owing`: of how many pages that differ some are put back
-        when they are accessed, and how far it is foreseen which.
+        when they are accessed, how far it is foreseen which, and for how long a way that is done beforehand.
         """
         self.guest, self.cuts = guest, sorted(cuts)
         self.model = model_of(guest)
         self.machine = machine_of(guest)
         self.timeline = Timeline(self.machine, worth_owing=owing[0])
         self.timeline.index.foreseen = owing[1]
+        self.timeline.worth_bringing = owing[2]
         self.stops = Stops()
         self.run_out()
 

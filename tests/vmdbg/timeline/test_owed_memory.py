@@ -196,8 +196,8 @@ def test_what_a_run_is_known_to_need_is_put_back_beforehand(
     worth: int, history: History, guest: Guest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And where it is not worth that, by and by: the guest cannot tell."""
-    monkeypatch.setattr("vmdbg.timeline.timeline.WORTH_BRINGING", worth)
     timeline, positions = guest.timeline, list(history.instants)
+    timeline.worth_bringing = worth
     asked: list[int] = []
     contents = timeline._ram._owed_contents
 
@@ -297,9 +297,9 @@ def test_a_seek_into_what_is_damaged_ends_at_a_good_instant(history: History, da
 
 @pytest.mark.parametrize("worth", [1, ROUND * ROUNDS])
 def test_from_a_run_into_what_is_damaged_one_comes_back_to_a_good_instant(
-    worth: int, history: History, damaged: Guest, monkeypatch: pytest.MonkeyPatch
+    worth: int, history: History, damaged: Guest
 ) -> None:
-    monkeypatch.setattr("vmdbg.timeline.timeline.WORTH_BRINGING", worth)
+    damaged.timeline.worth_bringing = worth
     here = damaged.position
     with pytest.raises(RecordingError, match="damaged"):
         damaged.timeline.run(damaged.timeline.end.tick)
