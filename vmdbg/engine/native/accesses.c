@@ -70,6 +70,8 @@ static inline int rights_at(uint64_t linear, int mmu_idx)
     type __real_##name(Env *env, uint64_t linear, int mmu_idx, uintptr_t host_pc);                        \
     type __wrap_##name(Env *env, uint64_t linear, int mmu_idx, uintptr_t host_pc)                         \
     {                                                                                                     \
+        if (sizeof(as) == sizeof(uint64_t) && narrow_is_on())                                             \
+            return (type)narrow_pop(env, mmu_idx, host_pc);                                               \
         linear = task_state_loaded(linear, sizeof(as));                                                   \
         mmu_idx = rights_at(linear, mmu_idx);                                                             \
         LOADED(name, type, as, mmu_idx, true, mmu_idx, host_pc);                                          \
@@ -78,6 +80,10 @@ static inline int rights_at(uint64_t linear, int mmu_idx)
     void __real_##name(Env *env, uint64_t linear, type value, int mmu_idx, uintptr_t host_pc);            \
     void __wrap_##name(Env *env, uint64_t linear, type value, int mmu_idx, uintptr_t host_pc)             \
     {                                                                                                     \
+        if (sizeof(as) == sizeof(uint64_t) && narrow_is_on()) {                                           \
+            narrow_push(env, value, mmu_idx, host_pc);                                                    \
+            return;                                                                                       \
+        }                                                                                                 \
         if (task_state_saved(env, linear, value, sizeof(as), mmu_idx, host_pc))                           \
             return;                                                                                       \
         mmu_idx = rights_at(linear, mmu_idx);                                                             \

@@ -38,12 +38,21 @@ static bool changes_mode(Env *env, int reg, uint64_t value)
     return reg == 0 && changed & (CR0_PE | CR0_PG);
 }
 
+/* With EFER.LME, paging begins IA-32e mode: in a segment that is no 64-bit code yet, and without a task state of the 286. */
+static bool begins_badly(const Env *env)
+{
+    enum { SYSTEM_TYPE = 0x1f00, TSS_16 = 0x0100 };
+    bool of_286 = (env->tr.flags & SYSTEM_TYPE & ~DESC_TSS_BUSY) == TSS_16;
+
+    return env->efer & EFER_LME && (!(env->cr[4] & CR4_PAE) || env->segs[R_CS].flags & DESC_L || of_286);
+}
+
 static bool bad_cr0(Env *env, uint64_t value)
 {
     bool paging = value & CR0_PG;
 
     return value >> 32 || (!paging && env->cr[4] & CR4_PCIDE) || (paging && !(value & CR0_PE)) || (value & CR0_NW && !(value & CR0_CD)) ||
-           (paging && !(env->cr[0] & CR0_PG) && env->efer & EFER_LME && !(env->cr[4] & CR4_PAE)) ||
+           (paging && !(env->cr[0] & CR0_PG) && begins_badly(env)) ||
            (!paging && env->hflags & HF_CS64);
 }
 
@@ -142,6 +151,7 @@ static bool msr_caught(Vm *vm, uint32_t kind, uint32_t msr, uint64_t value, uint
 enum { MSR_TSC = 0x10, MSR_APIC_BASE = 0x1b, APIC_BASE_RESERVED = 0x2ff & ~0x100, APIC_BASE_X2APIC = 0x400 };
 #define MSR_EFER 0xc0000080u
 #define MSR_GS_BASES 0xc0000100u
+#define MSR_TSC_AUX 0xc0000103u
 
 void __real_helper_rdmsr_x86_64(Env *env);
 void __real_helper_wrmsr_x86_64(Env *env);
@@ -190,11 +200,6 @@ static void write_apic_base(Vm *vm, uint64_t value, uintptr_t host_pc)
         raise_exception_err_ra_x86_64(vm->cpu->env, 13, 0, host_pc);
     write_apic(vm, MSR_APIC_BASE, value, host_pc);
     vm->cpu->apic_base = value;
-}
-
-static bool canonical(uint64_t linear)
-{
-    return (uint64_t)((int64_t)(linear << 16) >> 16) == linear;
 }
 
 /* Those that Unicorn would keep for features that no CPU model has: MPX, SVM. */
@@ -251,7 +256,7 @@ HELPER void __wrap_helper_wrmsr_x86_64(Env *env)
     if (vm->catch_mask & CATCH_MSR_WRITE && msr_caught(vm, CATCH_MSR_WRITE, msr, value, HERE))
         vm_leave(vm, EXIT_CATCH, HERE);
     bool of_machine_checks = machine_check_concerns(msr);
-    if (without_feature(msr) || (holds_linear(msr) && !canonical(value)) ||
+    if (without_feature(msr) || (holds_linear(msr) && !is_canonical(value)) || (msr == MSR_TSC_AUX && value >> 32) ||
         (of_machine_checks && !machine_check_write(vm->cpu, msr, value)))
         raise_exception_err_ra_x86_64(env, 13, 0, HERE);
     if (msr == MSR_EFER && (value & ~known_efer(env) || ((efer ^ value) & EFER_LME && env->cr[0] & CR0_PG)))
@@ -294,7 +299,7 @@ static void check_system_base(Env *env, int selector, uintptr_t host_pc)
     if (vm_read_linear(vm_current, env->gdt.base + at, bytes, sizeof bytes) != sizeof bytes)
         return;
     memcpy(&high, bytes + BASE_HIGH, sizeof high);
-    if (!canonical((uint64_t)high << 32 | (uint32_t)bytes[7] << 24))
+    if (!is_canonical((uint64_t)high << 32 | (uint32_t)bytes[7] << 24))
         raise_exception_err_ra_x86_64(env, 13, selector & 0xfffc, host_pc);
 }
 

@@ -98,9 +98,23 @@ static bool correct_smsw(Instruction *i)
     return true;
 }
 
+/* MOV of a control or debug register that there is none of, which is #UD in any ring (SDM 2B, MOV): CR1, CR5 and the like. */
+static bool names_no_register(Instruction *i, bool debug)
+{
+    enum { CONTROL = 1 << 0 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 8, DEBUG = 0xff };
+    unsigned number = (instruction_byte(i, 2) >> 3 & 7) | (i->rex >= 0 && i->code[i->rex] & REX_R ? 8 : 0);
+
+    return !((debug ? DEBUG : CONTROL) >> number & 1);
+}
+
 static bool correct_0f(Instruction *i)
 {
     uint8_t opcode = instruction_byte(i, 1);
+
+    if ((opcode & 0xfc) == 0x20) {
+        i->refused = names_no_register(i, opcode & 1);
+        return false;
+    }
 
     if (opcode == 0x01) {
         i->refused = (i->prefix || i->locked) && (instruction_byte(i, 2) & ~1) == 0xee;     /* RDPKRU, WRPKRU */

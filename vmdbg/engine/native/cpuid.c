@@ -17,6 +17,15 @@ static const VmCpuid *cpuid_row(const VmCpu *cpu, uint32_t leaf, uint32_t sublea
     return NULL;
 }
 
+/* "GenuineIntel", in EBX, EDX and ECX: its beginning. */
+bool cpuid_is_intel(const VmCpu *cpu)
+{
+    enum { GENU = 0x756e6547 };
+    const VmCpuid *row = cpuid_row(cpu, 0, 0);
+
+    return row && row->ebx == GENU;
+}
+
 /* CPUID (SDM 2A): the table given; a leaf above the highest answers as the highest basic one. */
 HELPER void __wrap_helper_cpuid_x86_64(Env *env)
 {
@@ -36,6 +45,8 @@ HELPER void __wrap_helper_cpuid_x86_64(Env *env)
         ecx |= env->cr[4] >> 18 & 1 ? 1u << 27 : 0;         /* OSXSAVE */
         edx &= cpu->apic_base >> 11 & 1 ? ~0u : ~(1u << 9);
     }
+    if (leaf == 0x80000001 && !(env->hflags & HF_CS64) && cpuid_is_intel(cpu))
+        edx &= ~(1u << 11);                 /* SYSCALL, which there is in 64-bit mode alone */
     env->regs[R_RAX] = row->eax;
     if (row->leaf == 0xd && !row->subleaf)
         ebx = xsave_size(env->xcr0);

@@ -13,6 +13,7 @@ static void note(Vm *vm, uint32_t vector, uint32_t kind, uint32_t error_code, ui
         vm->tick_deliveries = 1;
     vm->cpu->repeating = 0;
     vm->user_stack_size = 0;
+    narrow_end();
     d->tick = vm->clock;
     d->rip = rip;
     d->linear_pc = vm->cpu->env->hflags & HF_CS64 ? rip : (uint32_t)(vm->cpu->env->segs[R_CS].base + rip);
@@ -210,29 +211,32 @@ void __wrap_helper_into_x86_64(Env *env, int length)
     __real_helper_into_x86_64(env, length);
 }
 
-/* INT1, which Unicorn does not know: #DB with rip after it, and no bit of DR6, whatever the gate's DPL (SDM 2A, INT n). */
-static bool is_int1(Vm *vm)
+/* Bytes of INT1, which Unicorn does not know, with its prefixes: #DB with rip after it, and no bit of DR6, whatever the gate's
+ * DPL (SDM 2A, INT n). 0: the instruction is another. */
+static unsigned length_of_int1(Vm *vm)
 {
-    uint8_t opcode = 0;
+    enum { OPCODE = 0xf1 };
+    Instruction i;
+    bool is = instruction_read(&i, vm, env_linear_pc(vm->cpu->env)) && !i.locked && i.code[i.opcode_at] == OPCODE;
 
-    return vm_read_linear(vm, env_linear_pc(vm->cpu->env), &opcode, 1) == 1 && opcode == 0xf1;
+    return is ? i.opcode_at + 1 : 0;
 }
 
 /* UC_HOOK_INSN_INVALID: #UD. */
 static bool on_invalid(uc_engine *uc, void *user)
 {
     Vm *vm = user;
-    bool int1 = is_int1(vm);
+    unsigned int1 = length_of_int1(vm);
 
     if (int1) {
         vm->cpu->env->exception_is_int = 1;
-        vm->cpu->env->exception_next_eip = ++vm->cpu->env->eip;
-        vm->int_length = 1;
+        vm->cpu->env->exception_next_eip = vm->cpu->env->eip += int1;
+        vm->int_length = int1;
     } else if (vm->cpu->env->exception_is_int) {
         vm->cpu->env->eip = vm->cpu->env->exception_next_eip; /* INT 6 */
     }
     (void)uc;
-    deliver(vm, int1 ? 1 : 6, int1);
+    deliver(vm, int1 ? 1 : 6, int1 != 0);
     return true;
 }
 

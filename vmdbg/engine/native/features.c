@@ -43,7 +43,7 @@ static unsigned prefix_bit(uint8_t prefix)
     return prefix == 0x66 ? BY_66 : prefix == 0xf3 ? BY_F3 : prefix == 0xf2 ? BY_F2 : NO_PREFIX;
 }
 
-/* Whether an instruction of map 0F is of a feature that the model lacks. */
+/* Whether an instruction of map 0F is of a feature that the model lacks, or has not in this mode (SDM 2B, SYSCALL). */
 bool feature_is_lacking(Instruction *i)
 {
     const uint64_t *features = i->env->features;
@@ -51,6 +51,8 @@ bool feature_is_lacking(Instruction *i)
     if (instruction_byte(i, 0) != 0x0f)
         return false;
     uint8_t opcode = instruction_byte(i, 1);
+    if ((opcode == 0x05 || opcode == 0x07) && !i->code64 && cpuid_is_intel(vm_current->cpu))
+        return true;                        /* AMD has SYSCALL and SYSRET in all modes */
     for (unsigned row = 0; row < sizeof map_0f / sizeof *map_0f; row++) {
         const Need *need = &map_0f[row];
         if (opcode < need->opcode || opcode > need->last || !(need->prefixes & prefix_bit(i->prefix)))

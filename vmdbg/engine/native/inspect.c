@@ -99,6 +99,31 @@ uint64_t vm_read_linear(Vm *vm, uint64_t linear, uint8_t *bytes, uint64_t size)
     return done;
 }
 
+/* The same as the CPU finds it, whose TLB may be older than the page tables; all of the bytes or none. */
+bool vm_peek(Vm *vm, uint64_t linear, void *bytes, unsigned size)
+{
+    bool paging = vm->cpu->env->cr[0] & CR0_PG;
+    Translation t;
+
+    if ((linear & 0xfff) + size > 4096 || !paging || !tlb_get(vm->cpu, linear & ~0xfffull, &t))
+        return vm_read_linear(vm, linear, bytes, size) == size;
+    uint64_t at = physical_read_at(vm, t.physical | (linear & 0xfff));
+    if (at == NOT_MEMORY || !owed_see_to(vm, at, size))
+        return false;
+    memcpy(bytes, vm->memory + at, size);
+    return true;
+}
+
+/* Of a selector that is not null, in GDT or LDT. */
+bool vm_peek_descriptor(Vm *vm, uint32_t selector, uint32_t words[2])
+{
+    const Env *env = vm->cpu->env;
+    const Segment *table = selector & 4 ? &env->ldt : &env->gdt;
+    uint32_t at = selector & 0xfff8;
+
+    return selector & 0xfffc && at + 7 <= table->limit && vm_peek(vm, table->base + at, words, 2 * sizeof *words);
+}
+
 /* The unsigned value of 1 to 8 bytes of linear memory; false if they are not all in RAM. */
 bool vm_read_value(Vm *vm, uint64_t linear, uint32_t size, uint64_t *value)
 {

@@ -68,7 +68,10 @@ HELPER void __wrap_helper_ljmp_protected_x86_64(Env *env, int selector, uint64_t
 {
     vm_current->cpu->segments_changed = 1;
     interrupt_flag_may_rise(vm_current);
-    __real_helper_ljmp_protected_x86_64(env, selector, eip, next_eip);
+    if (env->hflags & HF_LMA)
+        far_jump_to_long(env, selector, eip, next_eip, (uintptr_t)__builtin_return_address(0));
+    else
+        __real_helper_ljmp_protected_x86_64(env, selector, eip, next_eip);
 }
 
 void __real_helper_lcall_protected_x86_64(Env *env, int selector, uint64_t eip, int shift, uint64_t next_eip);
@@ -78,6 +81,11 @@ HELPER void __wrap_helper_lcall_protected_x86_64(Env *env, int selector, uint64_
     vm_current->cpu->segments_changed = 1;
     interrupt_flag_may_rise(vm_current);
     stack_calls(vm_current, selector);
+    if (env->hflags & HF_LMA) {
+        far_call_of_long(env, selector, eip, shift, next_eip, (uintptr_t)__builtin_return_address(0));
+        return;
+    }
+    delivery_check_call(vm_current, selector, (uintptr_t)__builtin_return_address(0));
     if (stack_call_is_by_286_gate(vm_current, selector)) {
         cpu_restore_state_x86_64(ENV_CPU(env), (uintptr_t)__builtin_return_address(0), false);
         __real_helper_lcall_protected_x86_64(env, selector, eip, shift, next_eip);

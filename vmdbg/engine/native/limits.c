@@ -46,6 +46,7 @@ void limits_settle(Vm *vm)
     vm->cpu->segments_changed = 0;
     if (env->hflags & HF_CS64) {
         env->hflags |= HF_SS32;
+        env->segs[R_CS].base = 0;           /* whatever the descriptor says (SDM 3A 5.2.1) */
     } else {
         bool flat = is_flat(env, R_CS) && is_flat(env, R_SS) && is_flat(env, R_DS) && is_flat(env, R_ES);
         bool open = is_open(env, R_CS) && is_open(env, R_SS) && is_open(env, R_DS) && is_open(env, R_ES);

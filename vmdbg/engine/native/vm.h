@@ -110,12 +110,35 @@ void jumps_check_page_again(Vm *vm, VmCpu *cpu, uint64_t linear);
 /* limits.c */
 void limits_settle(Vm *vm);
 
+/* far_transfers.c */
+typedef struct { Env *env; int shift, operand; bool interrupt; } FarReturn;      /* `operand`: of Unicorn's helper */
+bool far_return_is_plain(Env *env, int shift, bool interrupt);
+void far_return(void (*helper)(Env *, int, int), const FarReturn *r, uintptr_t host_pc);
+void far_jump_to_long(Env *env, int selector, uint64_t eip, uint64_t next_eip, uintptr_t host_pc);
+void far_call_of_long(Env *env, int selector, uint64_t eip, int shift, uint64_t next_eip, uintptr_t host_pc);
+uint64_t far_stack_word(Env *env, int shift, unsigned number);
+
+/* narrow_words.c */
+void narrow_begin(Env *env, int shift, unsigned released, bool interrupt);
+void narrow_end(void);
+bool narrow_is_on(void);
+uint64_t narrow_pop(Env *env, int mmu_idx, uintptr_t host_pc);
+void narrow_push(Env *env, uint64_t value, int mmu_idx, uintptr_t host_pc);
+
+/* inspect.c */
+bool vm_peek(Vm *vm, uint64_t linear, void *bytes, unsigned size);
+bool vm_peek_descriptor(Vm *vm, uint32_t selector, uint32_t words[2]);
+
 /* rings.c */
 void ring_changes(Vm *vm, uint32_t ring, uintptr_t host_pc);
 
 /* stacks.c */
 bool mmu_pointers_are_bad(Vm *vm, uint64_t cr3);
 void delivery_check_stack(Vm *vm, uint32_t vector, bool software, bool exception);
+void delivery_check_call(Vm *vm, uint32_t selector, uintptr_t host_pc);
+bool segment_has(const Segment *s, uint32_t offset, uint32_t size, bool typed);
+bool segment_is_flat_stack(const Segment *s);
+Segment segment_of(uint32_t selector, const uint32_t words[2]);
 void stack_pops(Vm *vm, unsigned words, int shift);
 uint64_t task_state_loaded(uint64_t linear, unsigned size);
 bool task_state_saved(Env *env, uint64_t linear, uint32_t value, unsigned size, int mmu_idx, uintptr_t host_pc);
@@ -311,6 +334,14 @@ void umip_check(Env *env, uintptr_t host_pc);
 enum Prelude { PRELUDE_UMIP, PRELUDE_MMX, PRELUDE_LOADS_SS, PRELUDE_SSE, PRELUDE_AREA, PRELUDE_WIDE_AREA, ENDED_SSE };
 void prelude_translate(void *tcg, Instruction *i);
 void prelude_translate_after(void *tcg, Instruction *i);
+
+static inline bool is_canonical(uint64_t linear)
+{
+    return (uint64_t)((int64_t)(linear << 16) >> 16) == linear;
+}
+
+/* cpuid.c */
+bool cpuid_is_intel(const VmCpu *cpu);
 
 /* features.c */
 bool feature_is_lacking(Instruction *i);
