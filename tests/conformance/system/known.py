@@ -10,20 +10,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tests.conformance.system.case import Case
-from tests.conformance.system.follow import LMA, PE, Step
+from tests.conformance.system.follow import BIG, LMA, LONG, PE, Step
 from tests.conformance.system.layout import HANGS, MONITOR, MONITOR_END, PAE_POINTERS, Result
 from tests.conformance.system.violations import is_far, violates
+from tests.conformance.system.world import ZOO_SLOT
 
 Differences = dict[str, tuple[int | None, int | None]]
 RF, EXT, TRAP = 0x10000, 1, 0x100
 STATUS, NW, CD, PG, PAE, SMAP = 0x8D5, 1 << 29, 1 << 30, 1 << 31, 0x20, 1 << 21
 DIRTY, ACCESSED, WRITE = 0x40, 0x20, 2
 GP, SS, PF, DB, UD = 13, 12, 14, 1, 6
+LME = 0x100
 TASK_16 = 3
 """The type of a busy task state of 16 bits."""
 MSRS = (0xC0000080, 0x277, 0x12345, 0xC0001234)
 LINEAR = (0xC0000082, 0xC0000083, 0xC0000100, 0xC0000101, 0xC0000102, 0x175, 0x176)
 """MSRs that hold addresses."""
+FAR_TO_CODE = ("ljmp", "lcall", "jmp", "call", "retf", "retfq", "iret", "iretd", "iretq")
 FAR = ("retf", "retfq", "iret", "iretd", "iretq", "lcall")
 
 
@@ -172,7 +175,8 @@ def _bad_control(step: Step, expected: Result, found: Result) -> bool:
     if number == 0 and value >> 32:
         return True
     if number == 0:
-        bad = (value & NW and not value & CD) or (value & PG and not value & PE) or (long and not value & PG)
+        begins = bool(value & PG and step["efer"] & LME and not step["cr0"] & PG)
+        bad = (begins and (step["cs_flags"] & LONG or step["tr_flags"] >> 8 & 13 == 1)) or (value & NW and not value & CD) or (value & PG and not value & PE) or (long and not value & PG)
     else:
         bad = number == 4 and long and not value & PAE
     cr4, cr3 = (value if number == 4 else step["cr4"]), (value if number == 3 else step["cr3"]) & 0xFFFFF000
@@ -203,8 +207,45 @@ def _stack_of_ring_3(step: Step, expected: Result, found: Result) -> bool:
 
 
 def _returns_beyond(step: Step, expected: Result, found: Result) -> bool:
-    """In the engine, too, they fault where they come to; it has another CR2."""
-    return step["rip"] > step["cs_limit"] and bool(step.deliveries)
+    """QEMU faults where they come to, or does not; the words of an outer ring are of SS's limit."""
+    return step.mnemonic in FAR and _faults(step, GP, SS)
+
+
+def _system_call(step: Step, expected: Result, found: Result) -> bool:
+    return step.bits != 64 and step.mnemonic in ("syscall", "sysret") and _delivers(step, UD)
+
+
+def _leaves_beyond(step: Step, expected: Result, found: Result) -> bool:
+    return step.mnemonic in ("sysretq", "sysexitq", "sysret", "sysexit") and _faults(step, GP)
+
+
+def _code_with_base(step: Step, expected: Result, found: Result) -> bool:
+    return step.bits == 64 and step["cs"] >> 3 >= ZOO_SLOT and not step["cs"] & 4
+
+
+def _code_of_both(step: Step, expected: Result, found: Result) -> bool:
+    return bool(step["efer"] & LMA) and step.mnemonic in FAR_TO_CODE and _delivers(step, GP)
+
+
+def _narrow(step: Step, expected: Result, found: Result) -> bool:
+    """Of 16 or 32 bits; QEMU has SS's base and size in it, or an RSP of 32 bits."""
+    wide = bool(step.code.lstrip(b"\x66\x67\x2e\x36\x3e\x26\x64\x65\xf2\xf3")[0] & 0xF8 == 0x48)
+    special = bool(step["rsp"] >> 32 or step["ss_base"]) or not step["ss_flags"] & BIG
+    return step.bits == 64 and not wide and step.mnemonic in FAR and special
+
+
+def _inner_stack(step: Step, expected: Result, found: Result) -> bool:
+    """#SS of a stack's selector: what is pushed there has no room."""
+    return not step["efer"] & LMA and any(one.vector == SS and one.error_code & ~7 for one in step.deliveries)
+
+
+def _no_register(step: Step, expected: Result, found: Result) -> bool:
+    at = step.code.find(b"\x0f")
+    return step.code[at + 1 : at + 2] in (b"\x20", b"\x21", b"\x22", b"\x23") and _delivers(step, UD)
+
+
+def _delivers(step: Step, vector: int) -> bool:
+    return bool(step.deliveries) and step.deliveries[0].vector == vector
 
 
 def _arpl(step: Step, expected: Result, found: Result) -> bool:
@@ -280,7 +321,14 @@ ACTS = (
     Act("LTR of a null selector (SDM 2A, LTR), which QEMU takes", _null_task),
     Act("far calls and returns in ring 3 access their stack as a supervisor in QEMU", _stack_of_ring_3),
     Act("ARPL that changes nothing stores in QEMU", _arpl),
-    Act("far returns beyond the limit of CS, which both refuse where they come to (SDM 2B, RET)", _returns_beyond),
+    Act("far returns beyond the limit of CS, or of an SS, which QEMU does not refuse (SDM 2A, IRET; 2B, RET)", _returns_beyond),
+    Act("SYSCALL and SYSRET outside 64-bit mode, which an Intel CPU has not (SDM 2B, SYSCALL) and QEMU has", _system_call),
+    Act("SYSRET and SYSEXIT to an address that is not canonical (SDM 2B, SYSRET), which QEMU makes", _leaves_beyond),
+    Act("the base of a 64-bit code segment (SDM 3A 5.2.1), which QEMU adds", _code_with_base),
+    Act("code segments with L and D (SDM 3A 6.15), and far targets that are not canonical, which QEMU takes", _code_of_both),
+    Act("far transfers of 16 and 32 bits in 64-bit mode, for which QEMU cuts RSP and adds the base of SS", _narrow),
+    Act("frames beyond the limit of an inner ring's stack (SDM 2A, INT n, CALL), which QEMU pushes", _inner_stack),
+    Act("MOV of a control or debug register that is none (SDM 2B, MOV), which is #GP at CPL 3 in QEMU", _no_register),
     Act("data breakpoints that QEMU reports behind a handler's first instruction", _breakpoint_at_handler),
     Act("a fault whose frame goes to the page of its code, which QEMU delivers twice, as #DF", _frame_in_page_of_code),
     Act("C6h, C7h and 8Fh with another number in ModRM, which are no instructions but in QEMU", _other_group),

@@ -198,9 +198,12 @@ INT1_MODES = [Mode.VIRTUAL, Mode.PROTECTED_32, Mode.COMPATIBILITY, Mode.LONG]
 @pytest.mark.parametrize("mode", INT1_MODES, ids=lambda mode: mode.name.lower())
 @pytest.mark.parametrize("dpl", [0, 3])
 @pytest.mark.parametrize("present", [True, False])
-def test_int1_is_a_trap_that_no_dpl_forbids(engine: EngineCpu, mode: Mode, dpl: int, present: bool) -> None:
+@pytest.mark.parametrize("prefixes", [b"", b"\x66", b"\xf3\x67", b"\x2e" * 14], ids=["plain", "66", "F3 67", "14 of 2E"])
+def test_int1_is_a_trap_that_no_dpl_forbids(
+    engine: EngineCpu, mode: Mode, dpl: int, present: bool, prefixes: bytes
+) -> None:
     """Where its delivery faults it is an event that no program asks for: EXT (SDM 2A, INT n; 3A 6.13)."""
-    case = plain(mode, Instruction("nop", b"\x90"), Instruction("int1", b"\xf1"))
+    case = plain(mode, Instruction("nop", b"\x90"), Instruction("int1", prefixes + b"\xf1"))
     if mode.is_long:
         gate = Gate(CS64, HANDLERS_64 + 16, 0xE, dpl, present).pack_long()
     else:
@@ -208,9 +211,15 @@ def test_int1_is_a_trap_that_no_dpl_forbids(engine: EngineCpu, mode: Mode, dpl: 
     found = _run(engine, replace(case, memory={IDT + len(gate): gate}))
     start = CODE - mode.base
     if present:
-        assert (found["vector"], found["rip"] - start, found["dr6"]) == (1, 2, 0xFFFF0FF0)
+        assert (found["vector"], found["rip"] - start, found["dr6"]) == (1, 2 + len(prefixes), 0xFFFF0FF0)
     else:
         assert (found["vector"], found["error code"], found["rip"] - start) == (11, 8 + 2 + 1, 1)
+
+
+@pytest.mark.parametrize("mode", INT1_MODES, ids=lambda mode: mode.name.lower())
+def test_int1_is_not_to_be_locked(engine: EngineCpu, mode: Mode) -> None:
+    found = _run(engine, plain(mode, Instruction("lock int1", b"\xf0\xf1")))
+    assert (found["vector"], found["rip"]) == (UD, CODE - mode.base)
 
 
 @pytest.mark.parametrize("bit", [1, 2, 5, 6, 7, 8, 50, 63])

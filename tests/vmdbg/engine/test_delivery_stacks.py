@@ -13,7 +13,7 @@ from vmdbg.engine.unicorn.bare import CODE, DATA, BareCpu
 from vmdbg.units import Tick
 
 SS, DF, UD, GP, SOFTWARE = 12, 8, 6, 13, 0x30
-IDT_16, IDT_32, GDT = 0x5000, 0x5800, 0x6000
+IDT_16, IDT_32, GDT, TASK = 0x5000, 0x5800, 0x6000, 0x6800
 UP, DOWN, DOWN_BIG = 0x9300, 0x9700, 0x409700
 SOURCES = {SOFTWARE: "int 0x30", UD: "ud2", GP: "mov cr0, eax"}
 """The last of PG without PE."""
@@ -105,3 +105,75 @@ def test_where_the_ring_stays(cpu: BareCpu, vector: int, size: int, flags: int) 
         assert [one.vector for one in found][:2] == expected, hex(sp)
         if not fits and found[1].vector == SS:
             assert found[1].error_code == (0 if vector == SOFTWARE else 1), "EXT"
+
+
+RING_3 = {"cs": 0x1B, "cs_flags": 0xCFFB00, "ss": 0x23, "ss_base": 0, "ss_limit": 0xFFFFFFFF, "ss_flags": 0xCFF300}
+VIRTUAL_8086 = {"cs": 0, "cs_flags": 0xF300, "cs_limit": 0xFFFF, "ss": DATA >> 4, "ss_base": DATA, "ss_limit": 0xFFFF}
+INNER = 0x28
+"""The selector of ring 0's stack."""
+
+
+def _enter_ring_3(cpu: BareCpu, flags: int, esp: int, *, virtual: bool) -> None:
+    """Ring 0's stack has 1000h bytes from DATA on, or what is not of them."""
+    registers = {"cr0": 0x11, "cr4": 0, "efer": 0, "rflags": 0x23002 if virtual else 2, "cs_base": 0, "rsp": 0x800}
+    registers |= RING_3 | {"cs_limit": 0xFFFFFFFF} | (VIRTUAL_8086 | {"ss_flags": 0xF300} if virtual else {})
+    registers |= {"gdtr_base": GDT, "gdtr_limit": 0x3F, "idtr_base": IDT_32, "idtr_limit": 0x7FF, "rax": 0x80000000}
+    registers |= {"tr": 0x30, "tr_base": TASK, "tr_limit": 0x67, "tr_flags": 0x8B00}
+    descriptor = 0xFFF | DATA << 16 | (flags & 0xFF00) << 32 | (flags & 0xF00000) << 32
+    cpu.write(GDT + INNER, struct.pack("<Q", descriptor))
+    cpu.write(TASK + 4, struct.pack("<2I", esp, INNER))
+    cpu.engine.write_registers(registers)
+
+
+def _fits(esp: int, size: int, words: int, flags: int) -> bool:
+    big, down = bool(flags >> 22 & 1), flags & 0x400
+    top = 0xFFFFFFFF if big else 0xFFFF
+    offsets = [(esp - size * word) & top for word in range(1, words + 1)]
+    return all(one > 0xFFF and one + size - 1 <= top if down else one + size - 1 <= 0xFFF for one in offsets)
+
+
+@pytest.mark.parametrize("flags", [UP, UP | 1 << 22, DOWN, DOWN_BIG], ids=["up", "up, of 32 bits", "down", "down, of 32 bits"])
+@pytest.mark.parametrize("size", [2, 4])
+@pytest.mark.parametrize("virtual", [False, True], ids=["ring 3", "virtual-8086 mode"])
+@pytest.mark.parametrize("vector", SOURCES)
+def test_on_the_stack_of_ring_0(cpu: BareCpu, vector: int, virtual: bool, size: int, flags: int) -> None:
+    """#SS of its selector, which has no room there either: #DF (SDM 2A, INT n)."""
+    for slot, value in ((1, 0x00CF9B000000FFFF), (3, 0x00CFFB000000FFFF), (4, 0x00CFF3000000FFFF)):
+        cpu.write(GDT + 8 * slot, value.to_bytes(8, "little"))
+    for number in (SOFTWARE, UD, GP, SS, DF):
+        cpu.write(IDT_32 + 8 * number, struct.pack("<HHHH", CODE + 0x40, 8, 0xEE00 if size == 4 else 0xE600, 0))
+    cpu.write(CODE + 0x40, b"\xeb\xfe")
+    words = 5 + (vector == GP) + 4 * virtual
+    start = cpu.engine.snapshot()
+    for esp in (0xFF8, 0x1000, 0x1004, *range(size * (words - 1), size * (words + 1) + 1, 2), 0x1040, 0x2000, 0xFFFF):
+        cpu.engine.restore(start)
+        _enter_ring_3(cpu, flags, esp, virtual=virtual)
+        found = _strike(cpu, SOURCES[vector], 16 if virtual else 32)
+        second = DF if vector == GP else SS
+        expected = [vector] if _fits(esp, size, words, flags) else [vector, second]
+        assert [one.vector for one in found][:2] == expected, hex(esp)
+        if len(expected) > 1 and second == SS:
+            assert found[1].error_code == INNER + (0 if vector == SOFTWARE else 1), "EXT"
+            assert found[1].cpl == 3
+
+
+@pytest.mark.parametrize("flags", [UP, DOWN, DOWN_BIG], ids=["up", "down", "down, of 32 bits"])
+@pytest.mark.parametrize("size", [2, 4])
+@pytest.mark.parametrize("parameters", [0, 1, 31])
+def test_of_a_call_gate(cpu: BareCpu, parameters: int, size: int, flags: int) -> None:
+    """For parameters and the return (SDM 2A, CALL)."""
+    for slot, value in ((1, 0x00CF9B000000FFFF), (3, 0x00CFFB000000FFFF), (4, 0x00CFF3000000FFFF)):
+        cpu.write(GDT + 8 * slot, value.to_bytes(8, "little"))
+    gate = struct.pack("<HHBBH", CODE + 0x40, 8, parameters, 0xEC if size == 4 else 0xE4, 0)
+    cpu.write(GDT + 0x38, gate)
+    cpu.write(CODE + 0x40, b"\xeb\xfe")
+    start, words = cpu.engine.snapshot(), 4 + parameters
+    for esp in (0xFF8, 0x1000, 0x1004, *range(size * (words - 1), size * (words + 1) + 1, 2), 0x1000 + size * words, 0x2000):
+        cpu.engine.restore(start)
+        _enter_ring_3(cpu, flags, esp, virtual=False)
+        found = _strike(cpu, "call 0x3b:0", 32)[:1]
+        if _fits(esp, size, words, flags):
+            assert not found
+            assert (cpu["rip"], cpu["cs"]) == (CODE + 0x40, 8)
+        else:
+            assert [(one.vector, one.error_code, one.rip) for one in found] == [(SS, INNER, CODE)], hex(esp)

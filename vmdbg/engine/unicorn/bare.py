@@ -13,7 +13,7 @@ from vmdbg.engine.interrupts import Rescheduled
 from vmdbg.engine.unicorn.engine import UnicornEngine
 from vmdbg.engine.unicorn.registers import GENERAL
 from vmdbg.units import PAGE_SIZE, Physical, Tick
-from vmdbg.x86.cpu_models import find_model
+from vmdbg.x86.cpu_models import CpuModel, find_model
 from vmdbg.x86.cpuid import build_table
 
 PAGES = 16
@@ -89,10 +89,11 @@ class LoggingBus:
 class BareCpu:
     """Runs code at CODE in ring 0. Every vector's handler is an HLT at HANDLERS + vector."""
 
-    def __init__(self, cpu: str = "base", pages: int = PAGES) -> None:
+    def __init__(self, cpu: str | CpuModel = "base", pages: int = PAGES) -> None:
         """`pages` of RAM; of those beyond PAGES none is mapped."""
         self.bus = LoggingBus()
-        self.engine = UnicornEngine(pages * PAGE_SIZE, self.bus, [build_table(find_model(cpu))])
+        model = find_model(cpu) if isinstance(cpu, str) else cpu
+        self.engine = UnicornEngine(pages * PAGE_SIZE, self.bus, [build_table(model)])
         self._tables()
         self.reset()
 
