@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from vmdbg.engine.processor import CpuSnapshot
 from vmdbg.engine.unicorn.bare import CODE, GDT, STACK, BareCpu
 from vmdbg.x86.cpu_models import find_model
 
@@ -32,20 +33,19 @@ def vendor(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def made(vendor: str) -> Iterator[BareCpu]:
+def made(vendor: str) -> Iterator[tuple[BareCpu, CpuSnapshot]]:
     cpu = BareCpu(replace(find_model("x86-64-v3"), vendor=vendor.encode()))
-    yield cpu
+    yield cpu, cpu.engine.snapshot()
     cpu.close()
 
 
 @pytest.fixture
-def cpu(made: BareCpu) -> BareCpu:
-    made.reset()
+def cpu(made: tuple[BareCpu, CpuSnapshot]) -> BareCpu:
+    cpu, start = made
+    cpu.engine.restore(start)
     star = (0x13 << 48 | 0x8 << 32) | CALLED
-    made.engine.write_registers({"star": star, "lstar": CALLED, "cstar": CALLED, "rcx": RETURNED, "r11": 2})
-    for name, limit, flags in (("cs", 0xFFFFFFFF, CODE64), ("ss", 0xFFFFFFFF, 0xCF9300)):
-        made.engine.write_registers({f"{name}_base": 0, f"{name}_limit": limit, f"{name}_flags": flags})
-    return made
+    cpu.engine.write_registers({"star": star, "lstar": CALLED, "cstar": CALLED, "rcx": RETURNED, "r11": 2})
+    return cpu
 
 
 def _step(cpu: BareCpu, code: bytes) -> list[tuple[int, int, int]]:

@@ -4,7 +4,7 @@
  * 2B, RET); so is such a far jump or call in IA-32e mode. To code of 64 bits whose D is set it is #GP of the selector.
  * A return to an outer ring whose stack pointer does not lie within SS's limit is #SS(0).
  *
- * Returns to flat segments are told by four reads. The others, and those that other mends are for, are made by Unicorn's helper,
+ * That a return is well is mostly told by a few reads. The others, and those that other mends are for, are made by Unicorn's helper,
  * looked at when it is done, and taken back.
  */
 #include <string.h>
@@ -97,11 +97,9 @@ static bool bases_are_at_stake(const Env *env)
 
 static bool lands_well(const Env *env, const uint32_t words[2], uint64_t eip)
 {
-    bool flat = words[1] & DESC_G && (words[1] & 0xf0000) == 0xf0000 && (words[0] & 0xffff) == 0xffff;
-
     if (env->hflags & HF_LMA && words[1] & DESC_L)
         return !(words[1] & DESC_B) && is_canonical(eip);
-    return flat && !(eip >> 32);
+    return eip <= segment_of(0, words).limit;
 }
 
 /* Whether Unicorn's helper does all that is to be done, as far as is soon told. */

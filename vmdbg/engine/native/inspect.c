@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "vm.h"
+#include "unicorn_tlb.h"
 
 enum { PTE_P = 1, PTE_PS = 0x80, PHYSICAL_BITS = 40 };
 #define PTE_NX (1ull << 63)
@@ -102,9 +103,15 @@ uint64_t vm_read_linear(Vm *vm, uint64_t linear, uint8_t *bytes, uint64_t size)
 /* The same as the CPU finds it, whose TLB may be older than the page tables; all of the bytes or none. */
 bool vm_peek(Vm *vm, uint64_t linear, void *bytes, unsigned size)
 {
-    bool paging = vm->cpu->env->cr[0] & CR0_PG;
+    Env *env = vm->cpu->env;
+    const TlbEntry *entry = tlb_entry(env, env->hflags & HF_SMAP ? MMU_KERNEL_SMAP : MMU_KERNEL, linear);
+    bool paging = env->cr[0] & CR0_PG;
     Translation t;
 
+    if (entry->read == (linear & ~0xfffull) && (linear & 0xfff) + size <= 4096) {
+        memcpy(bytes, (const void *)(linear + entry->addend), size);
+        return true;
+    }
     if ((linear & 0xfff) + size > 4096 || !paging || !tlb_get(vm->cpu, linear & ~0xfffull, &t))
         return vm_read_linear(vm, linear, bytes, size) == size;
     uint64_t at = physical_read_at(vm, t.physical | (linear & 0xfff));
