@@ -176,7 +176,12 @@ def _bad_control(step: Step, expected: Result, found: Result) -> bool:
         return True
     if number == 0:
         begins = bool(value & PG and step["efer"] & LME and not step["cr0"] & PG)
-        bad = (begins and (step["cs_flags"] & LONG or step["tr_flags"] >> 8 & 13 == 1)) or (value & NW and not value & CD) or (value & PG and not value & PE) or (long and not value & PG)
+        bad = (
+            (begins and (step["cs_flags"] & LONG or step["tr_flags"] >> 8 & 13 == 1))
+            or (value & NW and not value & CD)
+            or (value & PG and not value & PE)
+            or (long and not value & PG)
+        )
     else:
         bad = number == 4 and long and not value & PAE
     cr4, cr3 = (value if number == 4 else step["cr4"]), (value if number == 3 else step["cr3"]) & 0xFFFFF000
@@ -321,11 +326,20 @@ ACTS = (
     Act("LTR of a null selector (SDM 2A, LTR), which QEMU takes", _null_task),
     Act("far calls and returns in ring 3 access their stack as a supervisor in QEMU", _stack_of_ring_3),
     Act("ARPL that changes nothing stores in QEMU", _arpl),
-    Act("far returns beyond the limit of CS, or of an SS, which QEMU does not refuse (SDM 2A, IRET; 2B, RET)", _returns_beyond),
-    Act("SYSCALL and SYSRET outside 64-bit mode, which an Intel CPU has not (SDM 2B, SYSCALL) and QEMU has", _system_call),
+    Act(
+        "far returns beyond the limit of CS, or of an SS, which QEMU does not refuse (SDM 2A, IRET; 2B, RET)",
+        _returns_beyond,
+    ),
+    Act(
+        "SYSCALL and SYSRET outside 64-bit mode, which an Intel CPU has not (SDM 2B, SYSCALL) and QEMU has",
+        _system_call,
+    ),
     Act("SYSRET and SYSEXIT to an address that is not canonical (SDM 2B, SYSRET), which QEMU makes", _leaves_beyond),
     Act("the base of a 64-bit code segment (SDM 3A 5.2.1), which QEMU adds", _code_with_base),
-    Act("code segments with L and D (SDM 3A 6.15), and far targets that are not canonical, which QEMU takes", _code_of_both),
+    Act(
+        "code segments with L and D (SDM 3A 6.15), and far targets that are not canonical, which QEMU takes",
+        _code_of_both,
+    ),
     Act("far transfers of 16 and 32 bits in 64-bit mode, for which QEMU cuts RSP and adds the base of SS", _narrow),
     Act("frames beyond the limit of an inner ring's stack (SDM 2A, INT n, CALL), which QEMU pushes", _inner_stack),
     Act("MOV of a control or debug register that is none (SDM 2B, MOV), which is #GP at CPL 3 in QEMU", _no_register),

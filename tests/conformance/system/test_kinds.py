@@ -198,7 +198,9 @@ INT1_MODES = [Mode.VIRTUAL, Mode.PROTECTED_32, Mode.COMPATIBILITY, Mode.LONG]
 @pytest.mark.parametrize("mode", INT1_MODES, ids=lambda mode: mode.name.lower())
 @pytest.mark.parametrize("dpl", [0, 3])
 @pytest.mark.parametrize("present", [True, False])
-@pytest.mark.parametrize("prefixes", [b"", b"\x66", b"\xf3\x67", b"\x2e" * 14], ids=["plain", "66", "F3 67", "14 of 2E"])
+@pytest.mark.parametrize(
+    "prefixes", [b"", b"\x66", b"\xf3\x67", b"\x2e" * 14], ids=["plain", "66", "F3 67", "14 of 2E"]
+)
 def test_int1_is_a_trap_that_no_dpl_forbids(
     engine: EngineCpu, mode: Mode, dpl: int, present: bool, prefixes: bytes
 ) -> None:

@@ -132,7 +132,9 @@ def _fits(esp: int, size: int, words: int, flags: int) -> bool:
     return all(one > 0xFFF and one + size - 1 <= top if down else one + size - 1 <= 0xFFF for one in offsets)
 
 
-@pytest.mark.parametrize("flags", [UP, UP | 1 << 22, DOWN, DOWN_BIG], ids=["up", "up, of 32 bits", "down", "down, of 32 bits"])
+@pytest.mark.parametrize(
+    "flags", [UP, UP | 1 << 22, DOWN, DOWN_BIG], ids=["up", "up, of 32 bits", "down", "down, of 32 bits"]
+)
 @pytest.mark.parametrize("size", [2, 4])
 @pytest.mark.parametrize("virtual", [False, True], ids=["ring 3", "virtual-8086 mode"])
 @pytest.mark.parametrize("vector", SOURCES)
@@ -168,7 +170,14 @@ def test_of_a_call_gate(cpu: BareCpu, parameters: int, size: int, flags: int) ->
     cpu.write(GDT + 0x38, gate)
     cpu.write(CODE + 0x40, b"\xeb\xfe")
     start, words = cpu.engine.snapshot(), 4 + parameters
-    for esp in (0xFF8, 0x1000, 0x1004, *range(size * (words - 1), size * (words + 1) + 1, 2), 0x1000 + size * words, 0x2000):
+    for esp in (
+        0xFF8,
+        0x1000,
+        0x1004,
+        *range(size * (words - 1), size * (words + 1) + 1, 2),
+        0x1000 + size * words,
+        0x2000,
+    ):
         cpu.engine.restore(start)
         _enter_ring_3(cpu, flags, esp, virtual=False)
         found = _strike(cpu, "call 0x3b:0", 32)[:1]

@@ -44,7 +44,11 @@ def _step(cpu: BareCpu, code: bytes) -> list[tuple[int, int, int]]:
     cpu.write(CODE, code.ljust(16, b"\xf4"))
     before = cpu.engine.delivery_count
     cpu.engine.step()
-    return [(one.vector, one.error_code, one.rip) for one in cpu.engine.deliveries()] if cpu.engine.delivery_count > before else []
+    return (
+        [(one.vector, one.error_code, one.rip) for one in cpu.engine.deliveries()]
+        if cpu.engine.delivery_count > before
+        else []
+    )
 
 
 @pytest.mark.parametrize("base", [0, 0x1000, 0x12345678, 0xFFFFF000])
@@ -128,7 +132,13 @@ def test_code_is_not_of_32_and_64_bits_at_once(cpu: BareCpu, way: str) -> None:
 
 def _legacy(cpu: BareCpu, **others: int) -> None:
     registers = {"cr0": 0x11, "cr4": 0, "efer": 0, "rflags": 2, "rip": CODE, "cs": 8, "gdtr_limit": 0x4F}
-    registers |= {"cs_base": 0, "cs_limit": 0xFFFFFFFF, "cs_flags": FLAT_32, "ss_limit": 0xFFFFFFFF, "ss_flags": 0xCF9300}
+    registers |= {
+        "cs_base": 0,
+        "cs_limit": 0xFFFFFFFF,
+        "cs_flags": FLAT_32,
+        "ss_limit": 0xFFFFFFFF,
+        "ss_flags": 0xCF9300,
+    }
     cpu.engine.write_registers(registers | {"ss": 0x10, "ss_base": 0, "rsp": STACK - 0x100} | others)
     inner = (0, _descriptor(0, 0xFFFFF, 0x9B, 0xC), _descriptor(0, 0xFFFFF, 0x93, 0xC))
     for slot, one in enumerate(inner[1:], 1):
@@ -140,13 +150,15 @@ def _legacy(cpu: BareCpu, **others: int) -> None:
 @pytest.mark.parametrize("way", ["retf", "iret"])
 @pytest.mark.parametrize("ring", [0, 3])
 @pytest.mark.parametrize("kept", [False, True], ids=["new", "in the TLB"])
-def test_returns_beyond_the_limit_fault_where_they_are(cpu: BareCpu, way: str, size: int, ring: int, kept: bool) -> None:
+def test_returns_beyond_the_limit_fault_where_they_are(
+    cpu: BareCpu, way: str, size: int, ring: int, kept: bool
+) -> None:
     for limit, eip in product((TARGET - 1, TARGET, 0xFFFF), (TARGET - 1, TARGET, TARGET + 1, 0xFFFF)):
         _legacy(cpu)
         cpu.write(GDT + 0x18, _descriptor(0, limit, 0x9B | ring << 5, 4))
         popped = (eip, 0x18 | ring, *((0x8D7,) if way == "iret" else ()), STACK - 0x40, 0x23)
         cpu.write(STACK - 0x100, _words(size, *popped))
-        if kept:                            # read by the guest first
+        if kept:  # read by the guest first
             assert _step(cpu, assemble("mov eax, [esp]\nhlt", origin=CODE, bits=32)) == []
             cpu.engine.write_registers({"rip": CODE})
         code = (b"\x66" if size == 2 else b"") + {"retf": b"\xcb", "iret": b"\xcf"}[way]
