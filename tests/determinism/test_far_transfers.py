@@ -1,4 +1,4 @@
-"""The theorem where far transfers are looked at twice: how soon that is told depends on what the host's TLB has of it."""
+"""The theorem where far transfers are looked at twice: how soon that is told depends on what the engine's TLB has."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from tests.guests.build import assemble
 from vmdbg.engine.exits import Access, WatchpointHit
 from vmdbg.engine.stops import Watchpoint
-from vmdbg.engine.unicorn.bare import CODE, CODE64, DATA64, GDT, HANDLERS, PDPT, STACK, BareCpu
+from vmdbg.engine.unicorn.bare import CODE, CODE64, DATA64, GDT, HANDLERS, PDPT, BareCpu
 from vmdbg.units import Tick
 
 TABLES, FAR_STACK, END = (0xB000, 0xC000), 0xD000, 2500

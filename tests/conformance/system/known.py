@@ -23,6 +23,7 @@ GP, SS, PF, DB, UD = 13, 12, 14, 1, 6
 LME = 0x100
 TASK_16 = 3
 """The type of a busy task state of 16 bits."""
+TSC_AUX = 0xC0000103
 MSRS = (0xC0000080, 0x277, 0x12345, 0xC0001234)
 LINEAR = (0xC0000082, 0xC0000083, 0xC0000100, 0xC0000101, 0xC0000102, 0x175, 0x176)
 """MSRs that hold addresses."""
@@ -164,6 +165,11 @@ def _not_canonical(step: Step, expected: Result, found: Result) -> bool:
     value = step["rax"] & 0xFFFFFFFF | (step["rdx"] & 0xFFFFFFFF) << 32
     stores = step.mnemonic == "wrmsr" and step["rcx"] & 0xFFFFFFFF in LINEAR
     return _faults(step, GP) and stores and value >> 47 not in (0, 0x1FFFF)
+
+
+def _reserved_half(step: Step, expected: Result, found: Result) -> bool:
+    is_aux = step["rcx"] & 0xFFFFFFFF == TSC_AUX
+    return _faults(step, GP) and step.mnemonic == "wrmsr" and is_aux and bool(step["rdx"] & 0xFFFFFFFF)
 
 
 def _bad_control(step: Step, expected: Result, found: Result) -> bool:
@@ -318,6 +324,7 @@ ACTS = (
         "control registers that the SDM forbids (2B, MOV to control registers; 3A 4.4.1), which QEMU takes",
         _bad_control,
     ),
+    Act("bits of IA32_TSC_AUX that are reserved (SDM 4), which QEMU takes", _reserved_half),
     Act("CR8 above 15 (SDM 2B, MOV to control registers), which QEMU takes", _bad_priority),
     Act(
         "SYSEXIT to compatibility mode, for which QEMU takes all of RCX and RDX (SDM 2B, SYSEXIT)",
