@@ -48,6 +48,8 @@ typedef struct {                            /* since touched_begin(); see touche
     uint8_t *lines;                         /* a byte for each CODE_LINE of memory: whether an instruction there began */
     VmTracedPage *traced;                   /* open addressing */
     uint64_t traced_count, traced_capacity;
+    VmTouchedPage noted_lately[512];        /* by hash, as the table has them or with fewer kinds: most entries come again */
+    VmTracedPage *known_lately[512];        /* in `traced`, by hash */
     uint8_t *resting, *rested;              /* for each page of memory, in how many parts it will not be followed, and was not before */
 } VmTouched;
 

@@ -13,7 +13,7 @@
 
 #include "vm.h"
 
-enum { LEAST_CAPACITY = 1 << 10, MOST_PAGES = 1 << 17 };
+enum { LEAST_CAPACITY = 1 << 10, MOST_PAGES = 1 << 17, LATELY = sizeof(((VmTouched *)0)->noted_lately) / sizeof(VmTouchedPage) };
 #define FREE 0
 
 static uint64_t hash_of(const VmTouchedPage *page)
@@ -69,8 +69,18 @@ static void note(VmTouched *touched, uint64_t linear, uint64_t physical, uint64_
 /* Unicorn's TLB is given an entry; `at` is where in Vm.memory, or beyond it. */
 void touched_entry(Vm *vm, uint64_t linear, uint64_t physical, uint64_t at, uint32_t kinds)
 {
-    if (vm->touched.gathering && kinds)
-        note(&vm->touched, linear >> 12, physical >> 12, at < vm->memory_size ? at & ~0xfffull : NOT_MEMORY, kinds, 0);
+    VmTouched *touched = &vm->touched;
+
+    if (!touched->gathering || !kinds)
+        return;
+    VmTouchedPage page = {linear >> 12, physical >> 12, at < vm->memory_size ? at & ~0xfffull : NOT_MEMORY, 0, kinds, 0};
+    VmTouchedPage *lately = &touched->noted_lately[hash_of(&page) % LATELY];
+    bool same = lately->linear == page.linear && lately->physical == page.physical && lately->at == page.at;
+    if (same && !(kinds & ~lately->kinds))
+        return;
+    note(touched, page.linear, page.physical, page.at, kinds, 0);
+    page.kinds |= same ? lately->kinds : 0;
+    *lately = page;
 }
 
 /* An instruction could not be fetched, and has not begun: control came to it, and part of it may be in the page before. */
@@ -115,6 +125,7 @@ void touched_begin(Vm *vm, bool gathering)
         memset(touched->pages, 0, touched->capacity * sizeof *touched->pages);
     touched->count = touched->events = touched->overflowed = 0;
     traced_begin(touched);
+    memset(touched->noted_lately, 0, sizeof touched->noted_lately);
     memset(touched->ports, 0, sizeof touched->ports);
     memset(touched->exceptions, 0, sizeof touched->exceptions);
     memset(touched->interrupts, 0, sizeof touched->interrupts);

@@ -10,6 +10,7 @@
 #include "vm.h"
 
 enum { LEAST_CAPACITY = 1 << 10, MOST_TRACED = 1 << 16, MOST_STORES = 1 << 11, LONGEST_REST = 8, WORD_SHIFT = 3 };
+enum { LATELY = sizeof(((VmTouched *)0)->known_lately) / sizeof(VmTracedPage *) };
 enum { FILLING = 32, LOOKED_AT = 64, MOST_LINES = 16 };    /* stores in a row; at a multiple of so many: lines that go on */
 
 static VmTracedPage *slots_of(const VmTouched *touched, uint64_t linear)
@@ -46,6 +47,7 @@ static void grow(VmTouched *touched)
         if (old[i].used)
             *slot_of(touched, old[i].linear, old[i].at) = old[i];
     free(old);
+    memset(touched->known_lately, 0, sizeof touched->known_lately);
 }
 
 /* The page's slot; where there is no room for more, one that is not followed. */
@@ -53,7 +55,10 @@ static VmTracedPage *known(Vm *vm, uint64_t linear, uint64_t at)
 {
     static VmTracedPage none;
     VmTouched *touched = &vm->touched;
+    VmTracedPage **lately = &touched->known_lately[((linear ^ at) * 0x9e3779b97f4a7c15ull >> 32) % LATELY];
 
+    if (*lately && (*lately)->linear == linear && (*lately)->at == at)
+        return *lately;
     if (2 * touched->traced_count >= touched->traced_capacity && touched->traced_count < MOST_TRACED)
         grow(touched);
     VmTracedPage *page = slot_of(touched, linear, at);
@@ -63,7 +68,7 @@ static VmTracedPage *known(Vm *vm, uint64_t linear, uint64_t at)
         *page = (VmTracedPage){.linear = linear, .at = at, .used = 1, .followed = !touched->resting[at]};
         touched->traced_count++;
     }
-    return page;
+    return *lately = page;
 }
 
 /* Unicorn's TLB is given an entry that grants stores: whether they are to come here. `at` is in Vm.memory. */
@@ -166,4 +171,5 @@ void traced_begin(VmTouched *touched)
     if (touched->traced_capacity)
         memset(touched->traced, 0, touched->traced_capacity * sizeof *touched->traced);
     touched->traced_count = 0;
+    memset(touched->known_lately, 0, sizeof touched->known_lately);
 }
