@@ -139,6 +139,34 @@ def test_of_stores_of_every_kind() -> None:
     assert sum(compare(store_guest(seed), store_guest(seed), seed, 3 * TICKS) for seed in range(8)) > 100
 
 
+SCATTERED = f"""
+    mov ebx, {{seed}}
+again:
+    imul ebx, ebx, 1664525
+    add ebx, 1013904223
+    mov edi, ebx
+    shr edi, 12
+    and edi, {{mask}}
+    or edi, {4 << 20}
+    add [rdi], ebx
+    test ebx, {{flushed}}
+    jnz again
+    mov rax, cr3
+    mov cr3, rax
+    jmp again
+"""
+
+
+def test_of_more_pages_than_were_found_lately() -> None:
+    """Of a few, which come again after each change of CR3, of some, and of thousands."""
+    passed_over = 0
+    for seed, mask in enumerate([0x7FFF, 0x1FFFFF, 0x7FFFFF]):
+        code = assemble(SCATTERED.format(seed=seed, mask=mask & ~7, flushed=0x1F00000), origin=1 << 20)
+        one, other = (flat_origin(code, CpuMode.LONG64, memory=16 << 20).machine() for _ in range(2))
+        passed_over += compare(one, other, seed, 6 * TICKS)
+    assert passed_over > 100
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
 def test_at_length() -> None:
