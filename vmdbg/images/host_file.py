@@ -35,11 +35,15 @@ class HostFile:
     found, though not between two of our own writes that the host's clock does not tell apart.
     """
 
-    def __init__(self, path: str, *, writable: bool = False) -> None:
-        """Raises ImageError if it is no file, cannot be had, or is being written by somebody."""
+    def __init__(self, path: str, *, writable: bool = False, instead: str = "leave snapshot=off away") -> None:
+        """`instead` is what the user can do if it cannot be written.
+
+        Raises ImageError if it is no file, cannot be had, or is being written by somebody.
+        """
         self.path = path
         self.name = printable(path)
         self.writable = writable
+        self.instead = instead
         self._lock = threading.Lock()
         self.reopen()
 
@@ -64,7 +68,7 @@ class HostFile:
         self.check_unchanged()
         self.close()  # its locks are in the way
         try:
-            again = HostFile(self.path, writable=True)
+            again = HostFile(self.path, writable=True, instead="`disk export` makes a new one")
         except BaseException:
             self.reopen()
             raise
@@ -86,17 +90,17 @@ class HostFile:
             raise ImageError(f"there is no image {self.name}: name one that is there") from None
         except PermissionError:
             what = "written" if self.writable else "read"
-            remedy = "leave snapshot=off away, and it is only read" if self.writable else "ask for the right to read it"
+            remedy = self.instead if self.writable else "ask for the right to read it"
             raise ImageError(f"the image {self.name} may not be {what} by you: {remedy}") from None
         except OSError as error:
             if error.errno == errno.EBUSY:
                 raise ImageError(
-                    f"the device {self.name} is in use by this host, as what is mounted is: unmount it first, or leave "
-                    "snapshot=off away"
+                    f"the device {self.name} is in use by this host, as what is mounted is: unmount it first, or "
+                    f"{self.instead}"
                 ) from None
             if error.errno == errno.EROFS:
                 raise ImageError(
-                    f"the image {self.name} is on a file system that cannot be written: leave snapshot=off away"
+                    f"the image {self.name} is on a file system that cannot be written: {self.instead}"
                 ) from None
             raise ImageError(f"cannot open the image {self.name}: {error.strerror}") from None
         except ValueError as error:
@@ -118,8 +122,7 @@ class HostFile:
             if (other.identity.device, other.identity.number) == (mine.st_dev, mine.st_ino):
                 does = "written" if other.writable else "read"
                 raise ImageError(
-                    f"the image {self.name} is open here already, to be {does}: name another image, or leave "
-                    "snapshot=off away"
+                    f"the image {self.name} is open here already, to be {does}: name another image, or {self.instead}"
                 )
 
     def _take_locks(self) -> None:
@@ -135,7 +138,7 @@ class HostFile:
         if self.writable and self._is_locked(_LETS_NOBODY_WRITE):
             raise ImageError(
                 f"the image {self.name} is in use by another process, which wants nobody to write it: end that "
-                "first, or leave snapshot=off away"
+                f"first, or {self.instead}"
             )
 
     def _take_lock(self, byte: int) -> bool:
@@ -158,8 +161,7 @@ class HostFile:
         return bool(_FLOCK.unpack(found)[0] != fcntl.F_UNLCK)
 
     def _identity(self) -> FileIdentity:
-        found = os.fstat(self.fd)
-        return FileIdentity(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+        return _identity_in(os.fstat(self.fd))
 
     def check_unchanged(self) -> None:
         """Raises ImageError if somebody else has written it since it was opened."""
@@ -255,6 +257,18 @@ class HostFile:
         _open_here.discard(self)
         with contextlib.suppress(OSError):
             os.close(self.fd)
+
+
+def identity_of(path: str) -> FileIdentity | None:
+    """Of the file there now, as HostFile has it; None if there is none to be seen."""
+    try:
+        return _identity_in(os.stat(path))
+    except (OSError, ValueError):
+        return None
+
+
+def _identity_in(found: os.stat_result) -> FileIdentity:
+    return FileIdentity(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
 def _is_block_device(path: str) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import PurePath
 
 from vmdbg.images import qcow2_header
 from vmdbg.images.foreign import refuse_foreign
@@ -19,13 +20,25 @@ LONGEST_CHAIN = 64
 CD_SECTOR = 2048
 
 
-def open_image(path: str, form: Format | None = None, *, writable: bool = False, backing: Sequence[str] = ()) -> Image:
+def as_drive_option(path: str) -> str:
+    """How a backing file is named in `--disk`, where a comma is written twice."""
+    return f"backing={shlex.quote(path.replace(',', ',,'))}"
+
+
+def open_image(
+    path: str,
+    form: Format | None = None,
+    *,
+    writable: bool = False,
+    backing: Sequence[str] = (),
+    named: Callable[[str], str] = as_drive_option,
+) -> Image:
     """The image of a disk or floppy; without `form`, as its first bytes say.
 
     `backing` are the files behind it, one after the other, that the user named: no other is opened, whatever the
-    images say. Raises ImageError.
+    images say; `named` is how to name one. Raises ImageError.
     """
-    return _open(path, form, writable, tuple(backing), [])
+    return _Chain(named).open(path, form, tuple(backing), writable=writable)
 
 
 def open_cd(path: str) -> Image:
@@ -39,24 +52,58 @@ def open_cd(path: str) -> Image:
         return RawImage(file, "iso", CD_SECTOR)
 
 
-def _open(
-    path: str, form: Format | None, writable: bool, backing: tuple[str, ...], before: list[tuple[int, int]]
-) -> Image:
-    file = HostFile(path, writable=writable)
-    with _closing_unless_whole(file):
-        identity = file.identity
-        if (identity.device, identity.number) in before:
+class _Chain:
+    """Images behind one another, as they are opened. `named` is how the user names a backing file."""
+
+    def __init__(self, named: Callable[[str], str]) -> None:
+        self._named = named
+        self._files: list[tuple[int, int]] = []
+
+    def open(self, path: str, form: Format | None, backing: tuple[str, ...], *, writable: bool = False) -> Image:
+        file = HostFile(path, writable=writable)
+        with _closing_unless_whole(file):
+            self._add(file)
+            if _is_qcow2(file, form):
+                return self._open_qcow2(file, backing)
+            if backing:
+                raise ImageError(
+                    f"the image {file.name} is raw and has no backing file: leave {self._named(backing[0])} away"
+                )
+            if form is None:
+                refuse_foreign(file)
+            return RawImage(file, "iso" if form is None and is_iso(file) else "raw")
+
+    def _add(self, file: HostFile) -> None:
+        number = file.identity.device, file.identity.number
+        if number in self._files:
             raise ImageError(f"the image {file.name} would be its own backing file: name another")
-        chain = [*before, (identity.device, identity.number)]
-        if len(chain) > LONGEST_CHAIN:
+        self._files.append(number)
+        if len(self._files) > LONGEST_CHAIN:
             raise ImageError(f"more than {LONGEST_CHAIN} images behind one another: make one with `qemu-img convert`")
-        if _is_qcow2(file, form):
-            return _open_qcow2(file, backing, chain)
-        if backing:
-            raise ImageError(f"the image {file.name} is raw and has no backing file: leave backing={backing[0]} away")
-        if form is None:
-            refuse_foreign(file)
-        return RawImage(file, "iso" if form is None and is_iso(file) else "raw")
+
+    def _open_qcow2(self, file: HostFile, backing: tuple[str, ...]) -> Image:
+        header = qcow2_header.read_header(file)
+        if not header.backing:
+            if backing:
+                raise ImageError(f"{file.name} has no backing file: leave {self._named(backing[0])} away")
+            return Qcow2Image(file, header)
+        if not backing:
+            raise ImageError(
+                f"{file.name} lacks what is in its backing file, which it calls {header.backing!r}. Images may come "
+                "from anybody, so none of their words is opened: add "
+                f"{self._named(_beside(file, header.backing))} if you mean that one"
+            )
+        behind = self.open(backing[0], _format_named(file, header.backing_format), backing[1:])
+        try:
+            return Qcow2Image(file, header, behind)
+        except BaseException:
+            behind.close()
+            raise
+
+
+def _beside(file: HostFile, backing: str) -> str:
+    """The path from here of a backing file, which an image names from where that is itself."""
+    return str(PurePath(file.name).parent / backing)
 
 
 def _is_qcow2(file: HostFile, form: Format | None) -> bool:
@@ -64,26 +111,6 @@ def _is_qcow2(file: HostFile, form: Format | None) -> bool:
     if form is Format.QCOW2 and not found:
         raise ImageError(f"{file.name} is no qcow2 image: leave format=qcow2 away, and its first bytes are looked at")
     return found and form is not Format.RAW
-
-
-def _open_qcow2(file: HostFile, backing: tuple[str, ...], chain: list[tuple[int, int]]) -> Image:
-    header = qcow2_header.read_header(file)
-    if not header.backing:
-        if backing:
-            raise ImageError(f"{file.name} has no backing file: leave backing={backing[0]} away")
-        return Qcow2Image(file, header)
-    if not backing:
-        raise ImageError(
-            f"{file.name} lacks what is in its backing file, which it calls {header.backing!r}. Images may come from "
-            f"anybody, so none of their words is opened: add backing={shlex.quote(header.backing)} if you mean that one"
-        )
-    form = _format_named(file, header.backing_format)
-    behind = _open(backing[0], form, False, backing[1:], chain)
-    try:
-        return Qcow2Image(file, header, behind)
-    except BaseException:
-        behind.close()
-        raise
 
 
 def _format_named(file: HostFile, name: str) -> Format | None:

@@ -24,7 +24,7 @@ class RawImage:
         if self.writable and self.size != file.size:
             raise ImageError(
                 f"the image {self.name} has {file.size} bytes, which is no whole number of sectors of {unit}: "
-                "leave snapshot=off away, or lengthen it with `truncate`"
+                f"{file.instead}, or lengthen it with `truncate` before"
             )
 
     @property

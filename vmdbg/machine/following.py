@@ -35,8 +35,8 @@ class ImageFollower:
         now = self._now()
         if now < self.until or os.getpid() != self._process:
             return
+        self.until = now  # also of a write that fails half-way: it is done again, or taken back
         self.medium.write_image(sector, data)
-        self.until = now
 
     def flush(self) -> None:
         if self._now() >= self.until and os.getpid() == self._process:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import PurePath
 
 from vmdbg.document.printable import printable
+from vmdbg.images.host_file import identity_of
 from vmdbg.images.image import Image
 from vmdbg.images.sectors import ImageSectors
 from vmdbg.machine.media import Media
@@ -18,11 +19,14 @@ def add_image(image: Image, path: str, media: Media) -> str:
     return name
 
 
-def name_of(image: Image, media: Media) -> str | None:
-    """Of the medium that is an image of the same file, unchanged since."""
+def name_of(path: str, media: Media) -> str | None:
+    """Of the medium that is an image of the file there, unchanged since but by ourselves. It is not opened for that:
+    of one that is being written that would fail.
+    """
+    identity = identity_of(path)
     for medium in media:
         there = medium.image
-        if isinstance(there, ImageSectors) and there.image.identity == image.identity:
+        if isinstance(there, ImageSectors) and there.image.identity == identity:
             return medium.name
     return None
 

@@ -185,7 +185,7 @@ class ReadMedium:
         """Have the image hold what a disk over this medium does, which differs in `pages` at most, or in what was
         written; returns how many pages were others. Raises MediumError.
         """
-        count = 0
+        count, disk = 0, disk.over(self.looked_at)
         for number in sorted({*self.replaced, *pages}):
             there = min(_SECTORS, self.sectors - number * _SECTORS)
             wanted = disk.page(number)[: there * SECTOR]

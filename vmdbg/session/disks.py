@@ -102,10 +102,15 @@ def commit(machine: Machine, disk: Disk) -> int:
     """Write what was written into the image; returns how many pages of that were others. Raises UserError."""
     written, medium = overlay(machine, disk), disk.medium
     assert written is not None, "it was found in a drive"
-    beyond = next((number for number in written.written() if number * SECTORS >= medium.sectors), None)
+    beyond = next((number for number in written.written() if _is_beyond(medium, number, written.page(number))), None)
     if beyond is not None:
         raise UserError(
-            f"{medium.name} ends at sector {medium.sectors}, and {beyond * SECTORS} was written, which the disk has "
-            "behind it: `disk export` makes a whole image"
+            f"{medium.name} ends at sector {medium.sectors}, and what the disk has behind it was written, at sector "
+            f"{max(medium.sectors, beyond * SECTORS)} or after it: `disk export` makes a whole image"
         )
     return write_image(medium, written)
+
+
+def _is_beyond(medium: ReadMedium, number: int, page: bytes) -> bool:
+    """Whether a page that was written has anything behind the end of the image, where zeros are read as it is."""
+    return any(page[max(0, medium.sectors - number * SECTORS) * SECTOR :])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from devices.disk.cd_unit import CdUnit, EjectDisc, InsertDisc
 from devices.disk.floppy_unit import FloppyUnit
 from devices.disk.medium import SECTOR
@@ -43,6 +45,13 @@ def declare_insert(parser: Parser) -> None:
     parser.add_argument("drive", metavar="DRIVE", help="which, as cd0 or floppy0")
     parser.add_argument("file", metavar="FILE", help="the image of a CD or of a floppy disk")
     parser.add_argument("--read-only", action="store_true", help="a floppy disk that the guest cannot write")
+    parser.add_argument(
+        "--backing",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="what is behind a qcow2 image of a floppy disk; may be repeated",
+    )
 
 
 @command(
@@ -60,26 +69,35 @@ def insert(session: Session, arguments: Arguments) -> Document:
     drive = _drive(session, arguments.drive)
     path = str(host_path(arguments.file))
     if isinstance(drive, FloppyUnit):
-        return _insert_floppy(session, drive, path, read_only=arguments.read_only)
+        backing = tuple(str(host_path(name)) for name in arguments.backing)
+        return _insert_floppy(session, drive, path, backing, read_only=arguments.read_only)
     if arguments.read_only:
         raise UserError("--read-only is for floppy disks: no CD is ever written")
+    if arguments.backing:
+        raise UserError("--backing is for floppy disks: the image of a CD has nothing behind it")
     return _put_in(session, drive, open_cd(path), path, InsertDisc(drive.name, free_name(path, _media(session))))
 
 
-def _insert_floppy(session: Session, drive: FloppyUnit, path: str, *, read_only: bool) -> Document:
-    image, media = open_image(path), _media(session)
-    known = name_of(image, media)
+def _insert_floppy(
+    session: Session, drive: FloppyUnit, path: str, backing: tuple[str, ...], *, read_only: bool
+) -> Document:
+    media, devices = _media(session), session.debugger.machine.pc.devices
+    known = media.find(name_of(path, media) or "")
+    if known is not None:
+        check_fits(drive, known.name, known.sectors, devices)
+        session.debugger.timeline.push(InsertDisc(drive.name, known.name, read_only))
+        return document(f"{drive.name}: {known.name} is in")
+    image, name = open_image(path, backing=backing, named=_as_backing), free_name(path, media)
     try:
-        check_fits(drive, known or free_name(path, media), image.size // SECTOR, session.debugger.machine.pc.devices)
+        check_fits(drive, name, image.size // SECTOR, devices)
     except BaseException:
         image.close()
         raise
-    if known is None:
-        disc = InsertDisc(drive.name, free_name(path, media), read_only)
-        return _put_in(session, drive, image, path, disc)
-    image.close()
-    session.debugger.timeline.push(InsertDisc(drive.name, known, read_only))
-    return document(f"{drive.name}: {known} is in")
+    return _put_in(session, drive, image, path, InsertDisc(drive.name, name, read_only))
+
+
+def _as_backing(path: str) -> str:
+    return f"--backing {shlex.quote(path)}"
 
 
 def _put_in(session: Session, drive: CdUnit | FloppyUnit, image: Image, path: str, disc: InsertDisc) -> Document:

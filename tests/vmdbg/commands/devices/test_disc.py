@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+import vmdbg
 from devices.disk.cd_unit import CdUnit
 from devices.disk.drive import Drive, DriveBus, DriveKind
 from tests.determinism.test_disks import Source, disk_origin
 from tests.determinism.test_floppies import floppy_origin
+from tests.vmdbg.images.test_against_qemu_img import qemu
 from vmdbg.commands import catalog
 from vmdbg.commands.devices import disc as module
 from vmdbg.debugger.debugger import Debugger
@@ -179,3 +182,83 @@ def test_differences_are_of_the_disk_that_is_in(with_floppy: Session) -> None:
     told = session.execute("disk diff start")
     assert "sectors of floppy0 differ" in told
     assert not told.startswith("0 ")
+
+
+@pytest.fixture
+def boot_sector(tmp_path: Path) -> Path:
+    """A guest that does nothing."""
+    path = tmp_path / "guest.bin"
+    path.write_bytes(b"\xeb\xfe".ljust(510, b"\0") + b"\x55\xaa")
+    return path
+
+
+@pytest.mark.parametrize("option", ["", ",snapshot=off"])
+def test_a_disk_whose_image_is_written_comes_again(tmp_path: Path, boot_sector: Path, option: str) -> None:
+    """Nobody opens a second time what is open to be written; it is in the drive's reach already."""
+    path = tmp_path / "f.img"
+    path.write_bytes(bytes(1440 << 10))
+    with vmdbg.launch(boot_sector, floppies=[f"{path}{option}"], memory="2M") as guest:
+        drive = guest.debugger.machine.pc.devices["floppy0"]
+        drive.overlay.write(3, b"w" * 512)
+        if not option:
+            guest.execute("disk commit")
+        guest.run(5)
+        guest.execute("eject")
+        guest.run(5)
+        assert "floppy0: f.img is in" in guest.execute(f"insert floppy0 {path}")
+        guest.run(5)
+        assert drive.overlay.read(2, 3) == bytes(512) + b"w" * 512 + bytes(512)
+        drive.overlay.write(4, b"x" * 512)
+        if not option:
+            guest.execute("disk commit")
+    assert path.read_bytes()[1024:3072] == bytes(512) + b"w" * 512 + b"x" * 512 + bytes(512)
+
+
+@pytest.mark.parametrize(("sectors", "written"), [(1001, 1000), (1001, 1001), (1001, 1007), (1001, 1008), (1000, 1000)])
+def test_what_is_behind_the_end_of_an_image_is_not_lost_unsaid(
+    tmp_path: Path, boot_sector: Path, sectors: int, written: int
+) -> None:
+    path = tmp_path / "f.img"
+    path.write_bytes(b"i" * (sectors * 512))
+    with vmdbg.launch(boot_sector, floppies=[path], memory="2M") as guest:
+        overlay = guest.debugger.machine.pc.devices["floppy0"].overlay
+        overlay.write(sectors - 1, bytes(512))
+        overlay.write(sectors, bytes(512))
+        guest.execute("disk commit")
+        overlay.write(written, b"w" * 512)
+        if written < sectors:
+            guest.execute("disk commit")
+        else:
+            with pytest.raises(UserError, match=f"ends at sector {sectors}, and what the disk has behind it"):
+                guest.execute("disk commit")
+    assert path.read_bytes()[(sectors - 1) * 512 :] == (b"w" if written < sectors else b"\0") * 512
+
+
+def test_a_backing_file_is_asked_for_as_it_is_given(
+    tmp_path: Path, boot_sector: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its path from here: images name it from where they are."""
+    monkeypatch.chdir(tmp_path)
+    Path("a b").mkdir()
+    qemu("qemu-img", "create", "-f", "qcow2", "a b/c,d.qcow2", "1440K")
+    qemu("qemu-img", "create", "-f", "qcow2", "-b", "c,d.qcow2", "-F", "qcow2", "a b/over.qcow2")
+    with pytest.raises(UserError, match=re.escape("add backing='a b/c,,d.qcow2' if")):
+        vmdbg.launch(boot_sector, floppies=["a b/over.qcow2"], memory="2M")
+    with vmdbg.launch(boot_sector, floppies=["a b/over.qcow2,backing=a b/c,,d.qcow2"], memory="2M") as guest:
+        guest.execute("eject")
+        Path("a b/again.qcow2").write_bytes(Path("a b/over.qcow2").read_bytes())
+        with pytest.raises(UserError, match=re.escape("add --backing 'a b/c,d.qcow2' if")):
+            guest.execute("insert floppy0 'a b/again.qcow2'")
+        assert "again.qcow2 is in" in guest.execute("insert floppy0 'a b/again.qcow2' --backing 'a b/c,d.qcow2'")
+
+
+def test_a_commit_that_cannot_be_says_what_can(tmp_path: Path, boot_sector: Path) -> None:
+    path = tmp_path / "odd.img"
+    path.write_bytes(b"o" * 700)
+    with vmdbg.launch(boot_sector, disks=[path], memory="2M") as guest:
+        with pytest.raises(
+            UserError, match="no whole number of sectors of 512: `disk export` makes"
+        ):
+            guest.execute("disk commit")
+        guest.execute(f"disk export {tmp_path / 'whole.img'}")
+    assert (tmp_path / "whole.img").read_bytes() == b"o" * 700 + bytes(324)
