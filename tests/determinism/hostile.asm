@@ -5,7 +5,7 @@
 %include "protected.inc"
 
 SCRIPT equ 400000h
-CURSOR equ 3f0000h
+CURSOR equ 2f0000h
 LAPIC_EOI equ 0fee000b0h
 STORM equ 60
 IF equ 200h

@@ -19,6 +19,7 @@ from devices.serial.feed import SerialInput
 from devices.virtio.console import ConsoleInput
 from tests.determinism.hostile_scripts import (
     CURSOR,
+    MEMORY,
     NETS,
     SCRIPT,
     Attacker,
@@ -146,9 +147,9 @@ def reached(machine: Machine) -> int:
 
 
 @functools.cache
-def surroundings() -> tuple[dict[str, Reach], Homes]:
+def surroundings(memory: int = MEMORY) -> tuple[dict[str, Reach], Homes]:
     """What a guest finds at power-on."""
-    with running(hostile_machine) as machine:
+    with running(lambda: hostile_machine(memory=memory)) as machine:
         return reaches(machine), homes(machine)
 
 

@@ -29,7 +29,7 @@ from vmdbg.machine.power_on import power_on
 from vmdbg.units import Physical
 
 MEMORY = 16 << 20
-CURSOR, SCRIPT = Physical(0x3F_0000), Physical(0x40_0000)
+CURSOR, SCRIPT = Physical(0x2F_0000), Physical(0x40_0000)
 """Where the guest has the address of its next step, and the first."""
 ARENA, ARENA_SIZE = Physical(0xA0_0000), 4 << 20
 MOST_STEPS = (ARENA - SCRIPT) // 16 - 1
@@ -85,12 +85,17 @@ def drives() -> tuple[Drive, ...]:
 
 
 def hostile_machine(
-    script: Sequence[Step] = (), seed: int = 0, make_engine: EngineFactory = UnicornEngine, *, apic: bool = True
+    script: Sequence[Step] = (),
+    seed: int = 0,
+    make_engine: EngineFactory = UnicornEngine,
+    *,
+    apic: bool = True,
+    memory: int = MEMORY,
 ) -> Machine:
     content = random.Random(3).randbytes(1000 * 512)
     sources = {"disk.img": Source(content), "cd.iso": Source(content), "floppy.img": Source(bytes(FLOPPY * 512))}
     config = MachineConfig(
-        memory=MEMORY,
+        memory=memory,
         apic=apic,
         chipset=Chipset.I440FX,
         hpet=HpetMode.LEGACY,
@@ -104,7 +109,7 @@ def hostile_machine(
     )
     machine = Machine(config, make_engine, media=Media(sources))
     image = assemble((Path(__file__).parent / "hostile.asm").read_text())
-    power_on(machine, boot_image(BootOptions(memory=MEMORY, kernel=InputFile("guest", memoryview(image)))))
+    power_on(machine, boot_image(BootOptions(memory=memory, kernel=InputFile("guest", memoryview(image)))))
     machine.engine.write_ram(SCRIPT, b"".join(struct.pack("<4I", *step) for step in script) + bytes(16))
     machine.engine.write_ram(ARENA, arena(seed))
     return machine

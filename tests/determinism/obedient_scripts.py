@@ -1,7 +1,8 @@
 """Scripts for hostile.asm that do what drivers do: random requests to each bus master, and what should come of them.
 
 Buffers lie anywhere in TARGET, odd where the device allows it, across pages and over one another; what is written to
-disks comes from SOURCE, which nothing changes.
+disks comes from SOURCE, which nothing changes. Drivers can have all that they share with a device of 64-bit addresses
+`high` bytes further up, which the guest cannot store to: what it would is found by beyond_reach().
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from tests.determinism.hostile_scripts import (
     ARENA,
     CONFIG_ADDRESS,
     CONFIG_DATA,
+    COPY,
     IN8,
+    MEMORY,
     OUT8,
     OUT16,
     OUT32,
@@ -32,9 +35,15 @@ from tests.determinism.hostile_scripts import (
 )
 
 RINGS, SOURCE, TARGET, AREA = ARENA, ARENA + 0x20_0000, ARENA + 0x30_0000, 0x8_0000
+HIGH, HIGH_MEMORY = 0x1_2000_0000, 5 << 30
+"""How far up drivers of 64-bit addresses can have all that, and the memory of a machine for it."""
+PLACES, PLACE = 32, 0x2000
+"""Of what belongs to single requests, for each driver in turn, behind its rings."""
 SECTORS = 1000
 MOST = 16
 """Sectors of a request."""
+CODE, CODE_SIZE = 0x10_0000, 0x4000
+"""The guest, with room for more."""
 LONG_ENOUGH, FLOPPY_LONG_ENOUGH = 40_000, 2_000_000
 """Rounds of the guest's loop, of three ticks each, in which a request is done."""
 Segments = list[tuple[int, int]]
@@ -43,13 +52,14 @@ Segments = list[tuple[int, int]]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Of a drive. `data` is what is written."""
+    """Of a drive. `data` is what is written, and `parts` where data goes or comes from."""
 
     drive: str
     operation: Operation
     sector: int
     count: int
     data: bytes = b""
+    parts: tuple[tuple[int, int], ...] = ()
 
 
 def put(address: int, data: bytes) -> Steps:
@@ -57,6 +67,21 @@ def put(address: int, data: bytes) -> Steps:
     return [
         (STORE32, address + at, int.from_bytes(padded[at : at + 4], "little"), 0) for at in range(0, len(padded), 4)
     ]
+
+
+def beyond_reach(steps: Steps) -> tuple[Steps, list[tuple[int, bytes]]]:
+    """What the guest can do, and what has to be in memory above 4 GiB as it begins."""
+    sizes = {STORE8: 1, STORE16: 2, STORE32: 4}
+    high = [(address, value.to_bytes(sizes[kind], "little")) for kind, address, value, _ in steps if address >> 32]
+    return [one for one in steps if not one[1] >> 32], high
+
+
+def with_a20_off_in_between(steps: Steps) -> Steps:
+    """Whenever the guest waits for devices. Its code, at an odd MiB, is where it is fetched from then, too."""
+    closed: Steps = [(COPY, 0, CODE, CODE_SIZE // 4), (OUT8, 0x92, 2, 0), (OUT8, 0x64, 0xD1, 0), (OUT8, 0x60, 0xDD, 0)]
+    for one in steps:
+        closed += [(OUT8, 0x92, 0, 0), one, (OUT8, 0x92, 2, 0)] if one[0] == SPIN else [one]
+    return closed
 
 
 def wait(rounds: int = LONG_ENOUGH) -> Step:
@@ -71,8 +96,8 @@ def enabled(device: str) -> Steps:
     return steps
 
 
-def registers(device: str) -> int:
-    return max(surroundings()[0][device].memory, key=len).start
+def registers(device: str, high: int = 0) -> int:
+    return max(surroundings(HIGH_MEMORY if high else MEMORY)[0][device].memory, key=len).start
 
 
 class Driver(Protocol):
@@ -97,8 +122,8 @@ def segments(chance: random.Random, size: int, area: int, align: int = 2) -> Seg
         )
         if chance.random() < 0.3:
             address = (address | 0xFFF) + 1 - align * chance.randrange(1, 8)
-        if address & 0xFFFF_0000 != address + one - 1 & 0xFFFF_0000:
-            address &= 0xFFFF_0000
+        if address >> 16 != address + one - 1 >> 16:
+            address &= ~0xFFFF
         found.append((address, one))
     return found
 
@@ -108,11 +133,20 @@ class Disk:
 
     operations = (Operation.READ, Operation.READ, Operation.WRITE, Operation.WRITE, Operation.DISCARD, Operation.FLUSH)
 
-    def __init__(self, drive: str, source: bytes) -> None:
+    place = RINGS + 0x8_0000
+
+    def __init__(self, drive: str, source: bytes, high: int = 0) -> None:
         self.drive = drive
         self._source = source
+        self._high = high
+        self._requests = 0
+
+    def own_place(self) -> int:
+        """Of this request."""
+        return self.place + self._high + self._requests % PLACES * PLACE
 
     def next(self, chance: random.Random) -> tuple[Steps, Asked | None]:
+        self._requests += 1
         operation = chance.choice(self.operations)
         count = chance.randint(1, MOST)
         if operation is Operation.DISCARD:
@@ -123,10 +157,11 @@ class Disk:
         if operation is Operation.DISCARD:
             return [*self.discard(sector, count), wait()], Asked(self.drive, operation, sector, count)
         writes = operation is Operation.WRITE
-        parts = self.segments(chance, count * SECTOR, SOURCE if writes else TARGET)
-        data = b"".join(self._source[at - SOURCE : at - SOURCE + size] for at, size in parts) if writes else b""
+        area = (SOURCE if writes else TARGET) + self._high
+        parts = self.segments(chance, count * SECTOR, area)
+        data = b"".join(self._source[at - area : at - area + size] for at, size in parts) if writes else b""
         steps = [*self.transfer(sector, count, parts, writes=writes), wait()]
-        return steps, Asked(self.drive, operation, sector, count, data)
+        return steps, Asked(self.drive, operation, sector, count, data, tuple(parts))
 
     def segments(self, chance: random.Random, size: int, area: int) -> Segments:
         return segments(chance, size, area)
@@ -189,14 +224,17 @@ class AhciDisk(Disk):
     """At the first port, in any slot."""
 
     name = "ahci"
-    commands, received, tables, ranges = RINGS + 0x1_0000, RINGS + 0x1_1000, RINGS + 0x1_2000, RINGS + 0x1_8000
+    place = RINGS + 0xC_0000
 
     def begin(self) -> Steps:
-        self._base = registers("ahci")
+        self.commands, self.received, self.tables = (
+            RINGS + self._high + place for place in (0x1_0000, 0x1_1000, 0x1_2000)
+        )
+        self._base = registers("ahci", self._high)
         self._port, self._slot = self._base + 0x100, 0
         steps = [*enabled("ahci"), (STORE32, self._base + 4, 0x8000_0000, 0), (STORE32, self._port + 0x18, 0, 0)]
         for offset, place in ((0, self.commands), (8, self.received)):
-            steps += [(STORE32, self._port + offset, place, 0), (STORE32, self._port + offset + 4, 0, 0)]
+            steps += put(self._port + offset, struct.pack("<Q", place))
         return [*steps, (STORE32, self._port + 0x30, 0xFFFF_FFFF, 0), (STORE32, self._port + 0x18, 0x11, 0)]
 
     def transfer(self, sector: int, count: int, parts: Segments, *, writes: bool) -> Steps:
@@ -204,7 +242,8 @@ class AhciDisk(Disk):
 
     def discard(self, sector: int, count: int) -> Steps:
         entry = struct.pack("<Q", sector | count << 48).ljust(SECTOR, b"\0")
-        return [*put(self.ranges, entry), *self._command(0x06, 0, 1, [(self.ranges, SECTOR)], writes=True)]
+        ranges = self.own_place()
+        return [*put(ranges, entry), *self._command(0x06, 0, 1, [(ranges, SECTOR)], writes=True)]
 
     def flush(self) -> Steps:
         return self._command(0xEA, 0, 0, [], writes=False)
@@ -215,8 +254,8 @@ class AhciDisk(Disk):
         low, high = sector & 0xFF_FFFF, sector >> 24
         fis = struct.pack("<BBBB", 0x27, 0x80, command, command == 6) + low.to_bytes(3, "little") + b"\x40"
         fis += high.to_bytes(3, "little") + b"\0" + struct.pack("<HHI", count, 0, 0)
-        rows = b"".join(struct.pack("<IIII", at, 0, 0, size - 1) for at, size in parts)
-        header = struct.pack("<HHIII", 5 | writes << 6, len(parts), 0, table, 0)
+        rows = b"".join(struct.pack("<QII", at, 0, size - 1) for at, size in parts)
+        header = struct.pack("<HHIQ", 5 | writes << 6, len(parts), 0, table)
         return [
             *put(table, fis.ljust(128, b"\0") + rows),
             *put(self.commands + 32 * self._slot, header),
@@ -229,18 +268,21 @@ class NvmeDisk(Disk):
     """By PRPs, at a submission queue that wraps around."""
 
     name = "nvme-disk3"
-    admin, admin_done, queue, done, list, ranges = (RINGS + 0x2_0000 + 0x2000 * number for number in range(6))
-    entries = 8
+    place = RINGS + 0x10_0000
 
     def begin(self) -> Steps:
-        self._base, self._tail = registers(self.name), 0
+        self.admin, self.admin_done, self.queue, self.done = (
+            RINGS + self._high + 0x2_0000 + 0x2000 * number for number in range(4)
+        )
+        self.entries = 64 if self._high else 8
+        self._base, self._tail = registers(self.name, self._high), 0
         steps: Steps = [
             *enabled(self.name),
             (STORE32, self._base + 0x14, 0, 0),
             (STORE32, self._base + 0x24, 0x1F_001F, 0),
         ]
         for offset, place in ((0x28, self.admin), (0x30, self.admin_done)):
-            steps += [(STORE32, self._base + offset, place, 0), (STORE32, self._base + offset + 4, 0, 0)]
+            steps += put(self._base + offset, struct.pack("<Q", place))
         steps += [(STORE32, self._base + 0x14, 0x46_0001, 0), wait()]
         for number, (code, ring, flags) in enumerate(((5, self.done, 1), (1, self.queue, 1 | 1 << 16))):
             words = 1 | self.entries - 1 << 16, flags, 0, 0, 0, 0
@@ -259,12 +301,14 @@ class NvmeDisk(Disk):
 
     def transfer(self, sector: int, count: int, parts: Segments, *, writes: bool) -> Steps:
         rest = [at for at, _ in parts[1:]]
-        second = rest[0] if len(rest) == 1 else self.list if rest else 0
-        steps = put(self.list, b"".join(struct.pack("<Q", at) for at in rest)) if len(rest) > 1 else []
+        rows = self.own_place()
+        second = rest[0] if len(rest) == 1 else rows if rest else 0
+        steps = put(rows, b"".join(struct.pack("<Q", at) for at in rest)) if len(rest) > 1 else []
         return [*steps, *self._command(1 if writes else 2, parts[0][0], second, sector, 0, count - 1)]
 
     def discard(self, sector: int, count: int) -> Steps:
-        return [*put(self.ranges, struct.pack("<IIQ", 0, count, sector)), *self._command(9, self.ranges, 0, 0, 4, 0)]
+        ranges = self.own_place()
+        return [*put(ranges, struct.pack("<IIQ", 0, count, sector)), *self._command(9, ranges, 0, 0, 4, 0)]
 
     def flush(self) -> Steps:
         return self._command(0, 0, 0, 0, 0, 0)
@@ -293,7 +337,7 @@ class Virtqueue:
     def begin(self) -> Steps:
         steps: Steps = [(STORE16, self.base + 0x16, self.number, 0), (STORE16, self.base + 0x18, self.size, 0)]
         for offset, at in ((0x20, 0), (0x28, 0x1000), (0x30, 0x2000)):
-            steps += [(STORE32, self.base + offset, self.place + at, 0), (STORE32, self.base + offset + 4, 0, 0)]
+            steps += put(self.base + offset, struct.pack("<Q", self.place + at))
         return [*steps, (STORE16, self.base + 0x1A, 0xFFFF, 0), (STORE16, self.base + 0x1C, 1, 0)]
 
     def give(self, chain: Sequence[tuple[int, int, bool]]) -> Steps:
@@ -311,8 +355,7 @@ class Virtqueue:
         return [*steps, (STORE32, self.base + 0x3000 + 4 * self.number, self.number, 0)]
 
 
-def virtio_begin(device: str, features: int, queues: Sequence[Virtqueue]) -> Steps:
-    base = registers(device)
+def virtio_begin(device: str, base: int, features: int, queues: Sequence[Virtqueue]) -> Steps:
     steps: Steps = [*enabled(device), *((STORE8, base + 0x14, value, 0) for value in (0, 1, 3))]
     for half, word in enumerate((features, 1)):
         steps += [(STORE32, base + 0x08, half, 0), (STORE32, base + 0x0C, word, 0)]
@@ -324,11 +367,11 @@ def virtio_begin(device: str, features: int, queues: Sequence[Virtqueue]) -> Ste
 
 class VirtioDisk(Disk):
     name = "virtio-disk2"
-    ring, header, ranges, status = (RINGS + 0x3_0000 + 0x4000 * number for number in range(4))
+    place = RINGS + 0x14_0000
 
     def begin(self) -> Steps:
-        self._queue = Virtqueue(registers(self.name), 0, self.ring)
-        return virtio_begin(self.name, 1 << 9 | 1 << 13, [self._queue])
+        self._queue = Virtqueue(registers(self.name, self._high), 0, RINGS + self._high + 0x3_0000)
+        return virtio_begin(self.name, self._queue.base, 1 << 9 | 1 << 13, [self._queue])
 
     def segments(self, chance: random.Random, size: int, area: int) -> Segments:
         return segments(chance, size, area, align=1)
@@ -337,41 +380,49 @@ class VirtioDisk(Disk):
         return self._request(int(writes), sector, [(at, size, not writes) for at, size in parts])
 
     def discard(self, sector: int, count: int) -> Steps:
-        steps = put(self.ranges, struct.pack("<QII", sector, count, 0))
-        return [*steps, *self._request(11, 0, [(self.ranges, 16, False)])]
+        ranges = self.own_place() + 0x800
+        steps = put(ranges, struct.pack("<QII", sector, count, 0))
+        return [*steps, *self._request(11, 0, [(ranges, 16, False)])]
 
     def flush(self) -> Steps:
         return self._request(4, 0, [])
 
     def _request(self, kind: int, sector: int, parts: Sequence[tuple[int, int, bool]]) -> Steps:
-        chain = [(self.header, 16, False), *parts, (self.status, 1, True)]
-        return [*put(self.header, struct.pack("<IIQ", kind, 0, sector)), *self._queue.give(chain)]
+        header = self.own_place()
+        chain = [(header, 16, False), *parts, (header + 0x1000, 1, True)]
+        return [*put(header, struct.pack("<IIQ", kind, 0, sector)), *self._queue.give(chain)]
 
 
 class VirtioNic:
     name = "net0"
 
+    def __init__(self, high: int) -> None:
+        self._high = high
+
     def begin(self) -> Steps:
-        self._queue = Virtqueue(registers(self.name), 0, RINGS + 0x5_0000)
-        return virtio_begin(self.name, 1 << 15, [self._queue])
+        self._queue = Virtqueue(registers(self.name, self._high), 0, RINGS + self._high + 0x5_0000)
+        return virtio_begin(self.name, self._queue.base, 1 << 15, [self._queue])
 
     def next(self, chance: random.Random) -> tuple[Steps, Asked | None]:
-        address = TARGET + chance.randrange(0x2000)
+        address = TARGET + self._high + chance.randrange(0x2000)
         return [*self._queue.give([(address, chance.choice((100, 700, 2000)), True)]), wait()], None
 
 
 class E1000:
     name = "net1"
-    ring = RINGS + 0x6_0000
+
+    def __init__(self, high: int) -> None:
+        self._high = high
 
     def begin(self) -> Steps:
-        self._base, self._tail = registers(self.name), 15
+        ring = RINGS + self._high + 0x6_0000
+        self._base, self._tail = registers(self.name, self._high), 15
         steps = [*enabled(self.name), (STORE32, self._base, 0x40, 0)]
         for at in range(16):
-            steps += put(self.ring + 16 * at, struct.pack("<QQ", TARGET + 0x0FF1 + 0x333 * at, 0))
+            steps += put(ring + 16 * at, struct.pack("<QQ", TARGET + self._high + 0x0FF1 + 0x333 * at, 0))
         for offset, value in (
-            (0x2800, self.ring),
-            (0x2804, 0),
+            (0x2800, ring & 0xFFFF_FFFF),
+            (0x2804, ring >> 32),
             (0x2808, 256),
             (0x100, 1 << 1 | 1 << 15 | 1 << 3 | 1 << 4),
         ):
@@ -428,12 +479,12 @@ class Floppy:
         sector = (track * 2 + head) * 18 + first - 1
         data = self._source[address - SOURCE : address - SOURCE + size] if writes else b""
         operation = Operation.WRITE if writes else Operation.READ
-        return steps, Asked("floppy0", operation, sector, count, data)
+        return steps, Asked("floppy0", operation, sector, count, data, ((address, size),))
 
 
-def drivers(source: bytes) -> dict[str, Driver]:
-    """One of each bus master, by name."""
-    disks = [("disk0", IdeDisk), ("disk1", AhciDisk), ("disk3", NvmeDisk), ("disk2", VirtioDisk)]
-    found: list[Driver] = [kind(drive, source) for drive, kind in disks]
-    found += [VirtioNic(), E1000(), Rtl8139(), Floppy(source)]
+def drivers(source: bytes, high: int, high_source: bytes) -> dict[str, Driver]:
+    """One of each bus master, by name, those of 64-bit addresses with all that they share with it `high` bytes up."""
+    wide = [("disk1", AhciDisk), ("disk3", NvmeDisk), ("disk2", VirtioDisk)]
+    found: list[Driver] = [IdeDisk("disk0", source), *(kind(drive, high_source, high) for drive, kind in wide)]
+    found += [VirtioNic(high), E1000(high), Rtl8139(), Floppy(source)]
     return {one.name: one for one in found}

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -17,10 +17,23 @@ from devices.disk.requests import DiskRequest, Operation
 from devices.network.inputs import together
 from tests.determinism.hostile_attacks import CABLES
 from tests.determinism.hostile_scripts import COPY, DISABLE, FLOPPY, Steps, hostile_machine
-from tests.determinism.obedient_scripts import AREA, RINGS, SECTORS, SOURCE, TARGET, Asked, drivers
+from tests.determinism.obedient_scripts import (
+    AREA,
+    HIGH,
+    HIGH_MEMORY,
+    RINGS,
+    SECTORS,
+    SOURCE,
+    TARGET,
+    Asked,
+    beyond_reach,
+    drivers,
+    with_a20_off_in_between,
+)
 from vmdbg.commands import catalog
 from vmdbg.debugger.actions import Continue, Direction
 from vmdbg.debugger.debugger import Debugger
+from vmdbg.debugger.points import Space
 from vmdbg.debugger.stops import DeviceStop, WatchpointStop
 from vmdbg.engine.exits import Access
 from vmdbg.machine.bus_masters import MasterPort
@@ -31,13 +44,21 @@ from vmdbg.queries.queries import Queries
 from vmdbg.session.registry import Effect
 from vmdbg.session.session import Session
 from vmdbg.timeline.timeline import Timeline
-from vmdbg.units import PAGE_SIZE, Physical, Tick
+from vmdbg.units import PAGE_SIZE, Linear, Physical, Tick
+from vmdbg.x86.ram import A20
 
 CONTENT = random.Random(3).randbytes(SECTORS * SECTOR)
 """Of each disk at first, as hostile_machine() has them."""
 Row = tuple[int, str, str, Access, int, bytes, bytes]
 """Tick, device, request, access, address, and what was there before and after."""
 Range = tuple[int, int]
+
+
+def _shifts(address: int, *, a20: bool) -> tuple[int, ...]:
+    """How far from a physical address the linear ones are that lead there."""
+    if address >> 32 or (address & A20 and not a20):
+        return ()
+    return (0,) if a20 else (0, A20)
 
 
 @dataclass
@@ -51,16 +72,24 @@ class History:
     asked: list[Asked]
     done: list[DiskRequest]
     rows: list[Row]
+    a20: list[bool]
+    """Whether it was on, at each of the rows."""
     end: Position
+    high: int
 
-    def of(self, low: int, high: int, accesses: frozenset[Access]) -> list[Row]:
-        """Of a range, as much of each as lies in it."""
+    def of(self, low: int, high: int, accesses: frozenset[Access], *, physical: bool) -> list[tuple[int, Row]]:
+        """Of a range, as much of each as lies in it, and where the range has that.
+
+        Without paging the 4 GiB of linear memory are the first of physical memory, but for A20, which masks what the
+        CPU asks for alone.
+        """
         found = []
-        for tick, device, request, access, address, old, new in self.rows:
-            start, end = max(low, address), min(high, address + len(old))
-            if start < end and access in accesses:
-                part = slice(start - address, end - address)
-                found.append((tick, device, request, access, start, old[part], new[part]))
+        for (tick, device, request, access, address, old, new), a20 in zip(self.rows, self.a20, strict=True):
+            for shift in _shifts(address, a20=a20) if not physical else (0,):
+                start, end = max(low - shift, address), min(high - shift, address + len(old))
+                if start < end and access in accesses:
+                    part = slice(start - address, end - address)
+                    found.append((start + shift, (tick, device, request, access, start, old[part], new[part])))
         return found
 
     def ranges(self, count: int) -> list[Range]:
@@ -90,9 +119,10 @@ class History:
         return data, written
 
 
-def history(seed: int, requests: int, without: set[str]) -> Iterator[History]:
+def history(seed: int, requests: int, without: set[str], high: int = 0, *, a20: bool = True) -> Iterator[History]:
     chance, source = random.Random(seed), random.Random(99).randbytes(AREA)
-    masters = {name: driver for name, driver in drivers(source).items() if name not in without}
+    high_source = random.Random(98).randbytes(AREA) if high else source
+    masters = {name: one for name, one in drivers(source, high, high_source).items() if name not in without}
     script: Steps = [(DISABLE, 0, 0, 0)]
     asked = []
     for driver in masters.values():
@@ -105,9 +135,11 @@ def history(seed: int, requests: int, without: set[str]) -> Iterator[History]:
             words = chance.randrange(1, 200)
             to, of = (area + chance.randrange(AREA - 4 * words) for area in (TARGET, SOURCE))
             script.append((COPY, to, of, words))
-    machine = hostile_machine(script)
-    machine.engine.write_ram(Physical(SOURCE), source)
-    timeline, rows, done = Timeline(machine), list[Row](), list[DiskRequest]()
+    script, above = beyond_reach(script if a20 else with_a20_off_in_between(script))
+    machine = hostile_machine(script, memory=HIGH_MEMORY) if high else hostile_machine(script)
+    for address, data in [(SOURCE, source), (SOURCE + high, high_source), *above]:
+        machine.engine.write_ram(Physical(address), data)
+    timeline, rows, done = Timeline(machine), Rows(), list[DiskRequest]()
     timeline.take_checkpoint()
     machine.media.listeners.append(done.append)
     with pytest.MonkeyPatch.context() as patch:
@@ -121,21 +153,44 @@ def history(seed: int, requests: int, without: set[str]) -> Iterator[History]:
     machine.media.listeners.remove(done.append)
     session = Session(Debugger(timeline), catalog.commands(), allowed=~Effect.NONE)
     session.workers = 1
-    yield History(machine, timeline, session, chance, asked, done, rows, timeline.position)
+    asked = asked if not high else in_order_of(done, asked)
+    yield History(machine, timeline, session, chance, asked, done, rows.rows, rows.a20, timeline.position, high)
     session.debugger.close()
+
+
+def in_order_of(done: Iterable[DiskRequest], asked: list[Asked]) -> list[Asked]:
+    """A ring that the guest cannot store to is full from the beginning: what is in it is asked for at once."""
+    left, found = list(asked), []
+    for request in done:
+        same = (request.unit, request.operation, request.sector, request.count)
+        one = next(one for one in left if (one.drive, one.operation, one.sector, one.count) == same)
+        left.remove(one)
+        found.append(one)
+    return found + left
 
 
 def frame(chance: random.Random) -> bytes:
     return b"\xff" * 6 + chance.randbytes(6) + b"\x08\x06" + chance.randbytes(chance.choice((46, 500, 1400)))
 
 
-def note(patch: pytest.MonkeyPatch, rows: list[Row]) -> None:
+@dataclass
+class Rows:
+    rows: list[Row] = field(default_factory=list)
+    a20: list[bool] = field(default_factory=list)
+
+    def add(self, port: MasterPort, request: str, access: Access, address: int, old: bytes, new: bytes) -> None:
+        engine = port.masters.at_hand()
+        self.rows.append((engine.clock, port.device, request, access, address, old, new))
+        self.a20.append(engine.translate(Linear(A20)) == A20)
+
+
+def note(patch: pytest.MonkeyPatch, rows: Rows) -> None:
     """What devices do to memory, as they do it, with nothing of what tells of it to others."""
     read, write = MasterPort.read, MasterPort.write
 
     def noted_read(port: MasterPort, address: int, size: int, request: str = "") -> bytes:
         data = read(port, address, size, request)
-        rows.append((port.masters.at_hand().clock, port.device, request, Access.READ, address, data, data))
+        rows.add(port, request, Access.READ, address, data, data)
         return data
 
     def noted_write(port: MasterPort, address: int, data: bytes, request: str = "") -> None:
@@ -143,7 +198,7 @@ def note(patch: pytest.MonkeyPatch, rows: list[Row]) -> None:
         old = engine.read_physical(place, len(data))
         write(port, address, data, request)
         new = engine.read_physical(place, len(data))
-        rows.append((engine.clock, port.device, request, Access.WRITE, address, old, new))
+        rows.add(port, request, Access.WRITE, address, old, new)
 
     def noted_gather(port: MasterPort, places: Iterable[tuple[int, int]], request: str = "") -> list[bytes]:
         return [port.read(address, size, request) for address, size in places]
@@ -162,11 +217,19 @@ def note(patch: pytest.MonkeyPatch, rows: list[Row]) -> None:
     scope="module",
     params=[
         (1, 40, {"fdc"}),
+        (4, 40, {"fdc"}, HIGH),
+        pytest.param((5, 60, set[str](), HIGH), marks=pytest.mark.slow),
         *(pytest.param((seed, 120, set[str]()), marks=[pytest.mark.slow, pytest.mark.timeout(900)]) for seed in (2, 3)),
     ],
 )
 def past(request: pytest.FixtureRequest) -> Iterator[History]:
     yield from history(*request.param)
+
+
+@pytest.fixture(scope="module", params=[0, pytest.param(HIGH, marks=pytest.mark.slow)])
+def closed(request: pytest.FixtureRequest) -> Iterator[History]:
+    """With A20 off whenever the guest waits."""
+    yield from history(6, 30, {"fdc"} if not request.param else set(), request.param, a20=False)
 
 
 def test_the_devices_are_busy(past: History) -> None:
@@ -175,21 +238,54 @@ def test_the_devices_are_busy(past: History) -> None:
     assert [(one.unit, one.operation, one.sector, one.count) for one in past.done] == asked
 
 
+def test_data_goes_where_it_was_asked_for(past: History) -> None:
+    assert_data_went_where_it_was_asked_for(past)
+
+
+def assert_data_went_where_it_was_asked_for(past: History) -> None:
+    """All 64 bits of an address count, where a device takes as many, and none is masked."""
+    for asked, done in zip(past.asked, past.done, strict=True):
+        if not asked.parts or asked.drive == "floppy0":
+            continue
+        access = Access.WRITE if asked.operation is Operation.READ else Access.READ
+        content, moved, wanted = past.disks_at(done.completed)[0][asked.drive], dict[int, int](), dict[int, int]()
+        data = content[asked.sector * SECTOR : (asked.sector + asked.count) * SECTOR]
+        for address, size in asked.parts:
+            wanted.update(zip(range(address, address + size), data, strict=False))
+            del data[:size]
+        for tick, _, _, kind, address, _, new in past.rows:
+            if tick == done.completed and kind is access:
+                moved.update(enumerate(new, address))
+        assert {address: moved.get(address) for address in wanted} == wanted, asked
+
+
+@pytest.mark.parametrize("physical", [False, True])
+def test_a20_masks_what_the_cpu_asks_for_alone(closed: History, physical: bool) -> None:
+    masters = {"ide", "ahci", "nvme-disk3", "virtio-disk2", "net0", "net1", "net2"}
+    assert {row[1] for row, a20 in zip(closed.rows, closed.a20, strict=True) if not a20} >= masters
+    assert_data_went_where_it_was_asked_for(closed)
+    test_a_whole_history_has_each_access_of_a_device_with_what_was_there_before_and_after_it(
+        closed, frozenset(Access), physical
+    )
+    test_watchpoints_stop_for_devices_on_the_way_back_as_on_the_way_forth(closed)
+
+
 @pytest.mark.parametrize("physical", [False, True])
 @pytest.mark.parametrize("accesses", [frozenset({Access.WRITE}), frozenset({Access.READ}), frozenset(Access)])
 def test_a_whole_history_has_each_access_of_a_device_with_what_was_there_before_and_after_it(
     past: History, accesses: frozenset[Access], physical: bool
 ) -> None:
     queries = Queries(past.timeline, workers=1)
-    for low, high in [(TARGET, TARGET + AREA), (RINGS, RINGS + AREA), *past.ranges(4)]:
+    areas = [(start, start + AREA) for start in (TARGET + past.high, RINGS + past.high)]
+    for low, high in [*areas, *past.ranges(4)]:
         ask = {frozenset({Access.WRITE}): queries.writes, frozenset({Access.READ}): queries.reads}
         rows = ask.get(accesses, queries.accesses)(low, high - low, physical=physical)
         told = [
-            (row.position.tick, row.device, row.request, row.access, row.physical, row.old, row.new)
+            (row.linear, (row.position.tick, row.device, row.request, row.access, row.physical, row.old, row.new))
             for row in rows
             if row.device
         ]
-        assert told == past.of(low, high, accesses)
+        assert told == past.of(low, high, accesses, physical=physical)
         left: dict[int, int] = {}
         for row in (row for row in rows if row.access is Access.WRITE):
             for at, (old, new) in enumerate(zip(row.old, row.new, strict=True), row.physical):
@@ -217,7 +313,9 @@ def test_watchpoints_stop_for_devices_on_the_way_back_as_on_the_way_forth(past: 
     for _ in range(3):
         for low, high in past.ranges(3):
             accesses = past.chance.choice(((Access.WRITE,), (Access.READ,), tuple(Access)))
-            points.add_watchpoint(low, high - low, accesses, on_change=past.chance.random() < 0.3)
+            space = Space.PHYSICAL if past.high or past.chance.random() < 0.3 else Space.LINEAR
+            changes = past.chance.random() < 0.3
+            points.add_watchpoint(low, high - low, accesses, space=space, on_change=changes)
         past.timeline.seek(past.timeline.start)
         forth = stops(past, Direction.FORWARD)
         assert stops(past, Direction.BACKWARD) == forth[::-1]
@@ -278,7 +376,7 @@ def test_what_differs_between_two_instants_is_what_was_done_between_them(past: H
             if before[name][number * SECTOR :][:SECTOR] != after[name][number * SECTOR :][:SECTOR]
         ]
         found = json.loads(past.session.execute(f"disk diff {one} {other} --disk {name} --limit 9999 --json"))
-        runs = found["sectors"]["rows"] if changed else []
+        runs = found["sectors"]["rows"]
         assert [at for run in runs for at in range(run["first"], run["first"] + run["sectors"])] == changed
 
 

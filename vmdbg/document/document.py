@@ -189,9 +189,14 @@ def section(title: str | Text, *blocks: Block | str, key: str = "") -> Section:
 
 
 def _data(blocks: Sequence[Block]) -> Json:
-    """One block as it is; several as an object of the sections, the rest under `text` and `rows`."""
+    """One block as it is; texts as a list; others as an object of the sections, with the rest under `text` and `rows`.
+
+    Which of them it is depends on what blocks there are, never on what is in them: an empty table is one.
+    """
     if len(blocks) == 1 and not isinstance(blocks[0], Section):
         return _block_data(blocks[0])
+    if blocks and all(isinstance(block, Text) for block in blocks):
+        return [block.data for block in blocks if isinstance(block, Text)]
     result: dict[str, Json] = {}
     lines: list[Json] = []
     rows: list[Json] = []
@@ -207,10 +212,8 @@ def _data(blocks: Sequence[Block]) -> Json:
                 result |= {name: value.data for name, value in block.rows}
             case Table():
                 rows += _rows(block)
-    if rows:
+    if any(isinstance(block, Table) for block in blocks):
         result["rows"] = rows
-    if lines and not result:
-        return lines
     return result | ({"text": lines} if lines else {})
 
 

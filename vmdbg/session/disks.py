@@ -16,7 +16,7 @@ from vmdbg.interruption import INTERRUPTION
 from vmdbg.machine.following import write_image
 from vmdbg.machine.machine import Machine
 from vmdbg.machine.media import ReadMedium, TakenBack
-from vmdbg.session.registry import did_you_mean
+from vmdbg.session.drives import drive_named
 from vmdbg.session.view import View
 from vmdbg.timeline.outcomes import Progress
 
@@ -40,9 +40,7 @@ def find(view: View, name: str) -> Disk:
     there = {name: device for name, device in devices.items() if isinstance(device, DiskUnit | FloppyUnit)}
     if not there:
         raise UserError("this machine has no disk: `--disk FILE` of `vmdbg run` adds one")
-    if name and name not in there:
-        raise UserError(f"there is no disk {name!r}{did_you_mean(name, there)}; there are: {', '.join(there)}")
-    unit = there[name] if name else next(iter(there.values()))
+    unit = there[drive_named(name, there, kind="disk")] if name else next(iter(there.values()))
     in_it = unit.medium if isinstance(unit, FloppyUnit) else _configured(machine, unit.name)
     medium = machine.media.find(in_it)
     if medium is None or unit.overlay is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from vmdbg.session.drives import add_drive
 from vmdbg.session.numbers import how_many
 
 SHOWN = 50
@@ -29,7 +30,7 @@ QUESTION_WORDS = {
     "interrupts": "external interrupts and NMIs that were taken: [VECTOR ...]",
     "ipis": "interrupts that CPUs sent to one another, and what for",
     "ports": "accesses to I/O ports: [PORT ...]",
-    "disk": "requests to drives: [DRIVE ...] [--sector N]",
+    "disk": "requests to drives: [--drive DRIVE] [--sector N]",
     "packets": "frames that network adapters sent and got: [FILTER]",
     "cr3": "loads of CR3",
     "console": "lines on a console: [PORT]",
@@ -47,7 +48,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
         "what",
         nargs="*",
         metavar="ADDRESS",
-        help="ADDRESS SIZE, FUNCTION, CALL ..., VECTOR ..., PORT ..., DRIVE ..., FILTER, POSITION POSITION",
+        help="ADDRESS SIZE, FUNCTION, CALL ..., VECTOR ..., PORT ..., FILTER, POSITION POSITION",
     )
     parser.add_argument("--physical", "-p", action="store_true", help="the address is physical")
     parser.add_argument("--before", default="", metavar="POSITION", help="who-wrote: before this instant (now)")
@@ -57,6 +58,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--durations", action="store_true", help="how many ticks each system call took")
     parser.add_argument("--size", default="", metavar="EXPRESSION", help="of allocations and frees: so many bytes")
     parser.add_argument("--cache", default="", metavar="NAME", help="of allocations and frees: this slab cache")
+    add_drive(parser, "of requests to drives: those to this one")
     parser.add_argument("--sector", default="", metavar="EXPRESSION", help="of requests to drives: those that move it")
     often = "how often a profile (a million ticks) or screens (1/60 s) looks"
     parser.add_argument("--every", default="", metavar="TIME", help=often)

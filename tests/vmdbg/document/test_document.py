@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import random
 
 import pytest
 
 from vmdbg.document.document import (
     EMPTY,
+    Block,
     Column,
     Document,
     Json,
@@ -84,3 +86,40 @@ def test_a_document_s_value_replaces_what_its_blocks_would_give() -> None:
 
 def test_documents_add_up() -> None:
     assert render_plain(document("a") + document("b")) == "a\nb\n"
+
+
+def shape(data: Json) -> Json:
+    """Of what kind it is, whatever is in it: objects by their keys; tables hold rows, or none."""
+    if isinstance(data, dict):
+        return {key: shape(value) for key, value in data.items()}
+    return type(data).__name__
+
+
+def some_blocks(chance: random.Random, rows: int, depth: int = 0) -> list[Block]:
+    """The same ones for the same chance, with so many rows in each table."""
+    made: list[Block] = []
+    for number in range(chance.randrange(4)):
+        kind = chance.randrange(4 if depth < 2 else 3)
+        if kind == 0:
+            made.append(text(f"words {number}"))
+        elif kind == 1:
+            made.append(table(("a", ">b"), [("x", "1")] * rows))
+        elif kind == 2:
+            made.append(pairs([(f"name {number}", "value")]))
+        else:
+            made.append(section(f"section {number}", *some_blocks(chance, rows, depth + 1)))
+    return made
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_whether_tables_are_empty_is_nothing_to_the_shape_of_data(seed: int) -> None:
+    filled, empty = (document(*some_blocks(random.Random(seed), rows)) for rows in (3, 0))
+    assert shape(data_of(filled)) == shape(data_of(empty))
+
+
+def test_an_empty_table_of_a_section_is_rows_like_any_other() -> None:
+    made = [document(section("found", text("0 of them", value=0), table(("a",), rows))) for rows in ([], [("x",)])]
+    assert [data_of(one) for one in made] == [
+        {"found": {"rows": [], "text": [0]}},
+        {"found": {"rows": [{"a": "x"}], "text": [0]}},
+    ]

@@ -12,6 +12,7 @@ from vmdbg.x86.descriptor_tables import Table, TableEntry
 from vmdbg.x86.descriptors import Gate, Segment
 from vmdbg.x86.registers import SEGMENTS
 
+COLUMNS = (">selector", "base", "limit", "dpl", "what", "used by", "problems")
 LAST_SELECTOR = 0xFFFF
 
 
@@ -32,7 +33,7 @@ def ldt(session: Session, arguments: Arguments) -> Document:
     found = read_ldt(session)
     if found is None:
         _index(session, arguments)
-        return document("LDTR is null: there is no local descriptor table", value=[])
+        return document("LDTR is null: there is no local descriptor table", table(COLUMNS, ()))
     return _shown(session, found, arguments, "LDT")
 
 
@@ -46,9 +47,8 @@ def _shown(session: Session, found: Table, arguments: Arguments, name: str) -> D
     users = _users(session)
     title = joined((text(f"{name} at ", Style.HEADING), address(found.base), f" limit {found.limit:#x}"))
     rows = [_row(entry, users.get(entry.selector, ())) for entry in entries]
-    columns = (">selector", "base", "limit", "dpl", "what", "used by", "problems")
     problems = [text(f"problem: {problem}", Style.BAD) for problem in found.problems]
-    return document(title, table(columns, rows), *problems)
+    return document(title, table(COLUMNS, rows), *problems)
 
 
 def _index(session: Session, arguments: Arguments) -> int | None:

@@ -15,8 +15,9 @@ from vmdbg.images.opening import open_cd, open_image
 from vmdbg.machine.floppies import check_fits
 from vmdbg.machine.image_media import add_image, free_name, name_of
 from vmdbg.machine.media import Media
+from vmdbg.session.drives import drive_named
 from vmdbg.session.host_path import host_path
-from vmdbg.session.registry import Arguments, Effect, Group, Parser, did_you_mean
+from vmdbg.session.registry import Arguments, Effect, Group, Parser
 from vmdbg.session.session import Session
 
 
@@ -123,6 +124,4 @@ def _drive(session: Session, name: str) -> CdUnit | FloppyUnit:
         )
     if not name:
         return next(iter(there.values()))
-    if name not in there:
-        raise UserError(f"there is no such drive {name!r}{did_you_mean(name, there)}; there are: {', '.join(there)}")
-    return there[name]
+    return there[drive_named(name, there, kind="drive")]

@@ -16,6 +16,7 @@ from vmdbg.errors import UserError
 from vmdbg.machine.snapshot import Position
 from vmdbg.recording.recorded_media import NotRecordedError
 from vmdbg.session import disks
+from vmdbg.session.drives import add_drive
 from vmdbg.session.elsewhen import elsewhen
 from vmdbg.session.numbers import how_many
 from vmdbg.session.positions import find_position
@@ -24,10 +25,6 @@ from vmdbg.session.session import Session
 
 MOST_SHOWN = 256
 """Sectors of one answer."""
-
-
-def add_disk(parser: Parser) -> None:
-    parser.add_argument("--disk", "-d", default="", metavar="DISK", help="which, as disk1 (the first)")
 
 
 @command("disk", Group.DEVICES, aliases=("disks", "info block"), examples=("disk",))
@@ -50,7 +47,7 @@ def disk(session: Session, arguments: Arguments) -> Document:
                 written = _bytes_written(unit.overlay)
         rows.append((text(drive.name, Style.LABEL), text(drive.bus), text(medium), count(size), count(written)))
     if not rows:
-        return document("no drives: `--disk FILE` of `vmdbg run` adds one")
+        return document("no drives: `--disk FILE` of `vmdbg run` adds one", value=[])
     return document(table(("drive", "bus", "what", ">bytes", ">written"), rows))
 
 
@@ -61,13 +58,13 @@ def _bytes_written(overlay: Overlay) -> int:
 def declare_read(parser: Parser) -> None:
     parser.add_argument("sector", metavar="EXPRESSION", help="the first, counted from 0 (LBA)")
     parser.add_argument("count", nargs="?", type=how_many, default=1, metavar="COUNT", help="how many (1)")
-    add_disk(parser)
+    add_drive(parser, "which (the first)")
 
 
-@command("disk read", Group.DEVICES, declare_read, examples=("disk read 0", "disk read 63 2 --disk disk0"))
+@command("disk read", Group.DEVICES, declare_read, examples=("disk read 0", "disk read 63 2 --drive disk0"))
 def disk_read(session: Session, arguments: Arguments) -> Document:
     """Show sectors as they are now, with what the guest has written."""
-    unit, sector = disks.find(session, arguments.disk), session.integer(arguments.sector)
+    unit, sector = disks.find(session, arguments.drive), session.integer(arguments.sector)
     if not 0 <= sector < unit.sectors:
         raise UserError(f"{unit.name} has sectors 0 to {unit.sectors - 1}, and no {sector}")
     if not 0 < arguments.count <= MOST_SHOWN:
@@ -81,17 +78,17 @@ def declare_diff(parser: Parser) -> None:
     parser.add_argument("first", metavar="POSITION", help="one instant")
     parser.add_argument("second", nargs="?", default="here", metavar="POSITION", help="the other (this one)")
     parser.add_argument("--limit", "-n", type=how_many, default=50, metavar="NUMBER", help="at most so many runs (50)")
-    add_disk(parser)
+    add_drive(parser, "which (the first)")
 
 
-@command("disk diff", Group.DEVICES, declare_diff, examples=("disk diff start", "disk diff start here --disk disk0"))
+@command("disk diff", Group.DEVICES, declare_diff, examples=("disk diff start", "disk diff start here --drive disk0"))
 def disk_diff(session: Session, arguments: Arguments) -> Document:
     """Show which sectors differ between two instants, and where.
 
     A recording has of an image what the guest read. Of sectors that it wrote over unread it is not known whether they
     differ, unless the image is given to it: they are counted by themselves.
     """
-    disk = disks.find(session, arguments.disk)
+    disk = disks.find(session, arguments.drive)
     positions = [find_position(session, words) for words in (arguments.first, arguments.second)]
     before, after = (_written(session, disk, position) for position in positions)
     differing, unknown = _compared(disks.contents(session.debugger.machine, disk), before, after)
@@ -142,20 +139,20 @@ def _runs(sectors: list[int]) -> Iterator[tuple[int, int]]:
 
 def declare_export(parser: Parser) -> None:
     parser.add_argument("file", metavar="FILE", help="a new raw image; none is ever overwritten")
-    add_disk(parser)
+    add_drive(parser, "which (the first)")
 
 
 @command("disk export", Group.DEVICES, declare_export, examples=("disk export then.img",), effect=Effect.FILES)
 def disk_export(session: Session, arguments: Arguments) -> Document:
     """Write the whole disk as it is now, past or present, to a new raw image. What is zeros becomes a hole."""
-    unit = disks.find(session, arguments.disk)
+    unit = disks.find(session, arguments.drive)
     path = session.files.place(arguments.file)
     size = disks.export(disks.contents(session.debugger.machine, unit), path, session.progress)
     return document(f"{path}: {unit.name} at tick {session.debugger.position}, {size:,} bytes")
 
 
 def declare_commit(parser: Parser) -> None:
-    add_disk(parser)
+    add_drive(parser, "which (the first)")
 
 
 @command("disk commit", Group.DEVICES, declare_commit, examples=("disk commit",), effect=Effect.HOST)
@@ -164,6 +161,6 @@ def disk_commit(session: Session, arguments: Arguments) -> Document:
 
     The history stays what it was: at other instants the disk is as it was then. A disk with snapshot=off needs it not.
     """
-    unit = disks.find(session, arguments.disk)
+    unit = disks.find(session, arguments.drive)
     pages = disks.commit(session.debugger.machine, unit)
     return document(f"{unit.name}: {pages * PAGE:,} bytes written to its image")

@@ -36,7 +36,7 @@ def share(session: Session, arguments: Arguments) -> Document:
             (text(unit.name, Style.LABEL), text(unit.share.tag), text(how), count(fids), count(changed), count(size))
         )
     if not rows:
-        return document("no shared folders: `--share DIR` of `vmdbg run` adds one")
+        return document("no shared folders: `--share DIR` of `vmdbg run` adds one", value=[])
     return document(table(("share", "tag", "changes are", ">open", ">changed", ">bytes"), rows))
 
 
@@ -54,7 +54,7 @@ def share_changes(session: Session, arguments: Arguments) -> Document:
     found = list(changes(unit.server.session.tables))
     rows = [_row(one.path, one.node) for one in found[: arguments.limit]]
     if not rows:
-        return document(f"nothing of {unit.share.tag} is other than the folder's")
+        return document(f"nothing of {unit.share.tag} is other than the folder's", value=[])
     more = [f"and {len(found) - len(rows):,} more: --limit shows them"] if len(found) > len(rows) else []
     return document(table(("what", "mode", ">bytes", "path", Column("was", "")), rows), *more)
 

@@ -14,6 +14,7 @@ from vmdbg.debugger.point_table import PointTable
 from vmdbg.document.document import Json
 from vmdbg.engine.stops import DeviceCatch, DiskCatch, IpiCatch, MessageCatch, PacketCatch
 from vmdbg.errors import UserError
+from vmdbg.session.drives import add_drive, drive_named
 from vmdbg.session.interrupt_names import interrupt_names
 from vmdbg.session.processors import chosen_cpu
 from vmdbg.session.registry import Arguments, Parser, did_you_mean
@@ -26,7 +27,7 @@ MOST_CATCHES = 256
 
 def declare_devices(parser: Parser) -> None:
     parser.add_argument("--sector", default="", metavar="A[-B]", help="of `disk`: requests that move any of these")
-    parser.add_argument("--drive", default="", metavar="DRIVE", help="of `disk`: at this drive, as disk1, cd0 or 1")
+    add_drive(parser, "of `disk`: at this one")
     parser.add_argument("--cpu", default="", metavar="EXPRESSION", help="of `ipi`: what this CPU sends")
     parser.add_argument("--to", default="", metavar="EXPRESSION", help="of `ipi`: what this CPU is sent")
 
@@ -78,13 +79,8 @@ def _sectors(session: Session, words: str) -> tuple[int, int]:
 def _drive(session: Session, word: str) -> str:
     if not word:
         return ""
-    name = f"disk{word}" if word.isdecimal() else word
     devices = session.debugger.machine.pc.devices.items()
-    there = [drive for drive, device in devices if isinstance(device, DiskUnit | CdUnit | FloppyUnit)]
-    if name not in there:
-        known = ", ".join(there) or "none"
-        raise UserError(f"there is no drive {name!r}{did_you_mean(name, there)}; there are: {known}")
-    return name
+    return drive_named(word, (name for name, device in devices if isinstance(device, DiskUnit | CdUnit | FloppyUnit)))
 
 
 def _message(session: Session, arguments: Arguments) -> MessageCatch:

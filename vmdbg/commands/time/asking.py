@@ -16,6 +16,7 @@ from vmdbg.queries.profile import EVERY
 from vmdbg.queries.queries import Queries
 from vmdbg.queries.scan import Row
 from vmdbg.queries.screens import EVERY as SCREENS_EVERY
+from vmdbg.session.drives import drive_named
 from vmdbg.session.elsewhen import elsewhen
 from vmdbg.session.known_linux import interrupts_of, linux_of, who_of
 from vmdbg.session.linux import find_linux
@@ -82,6 +83,7 @@ OPTIONS = (
     _Option("cache", _SLAB),
     _Option("every", frozenset({"profile", "screens"})),
     _Option("sector", frozenset({"disk"})),
+    _Option("drive", frozenset({"disk"})),
     _Option("physical", frozenset({WHO_WROTE, *MEMORY})),
     _Option("before", frozenset({WHO_WROTE})),
     _Option("arguments", frozenset({"calls"})),
@@ -206,7 +208,9 @@ def _ports(session: Session, arguments: Arguments) -> Asked:
 
 
 def _disk(session: Session, arguments: Arguments) -> Asked:
-    drives = list(arguments.what)
+    drives = [*arguments.what, *([arguments.drive] if arguments.drive else [])]
+    there = [drive.name for drive in session.debugger.machine.config.drives]
+    drives = [drive_named(word, there) for word in drives]
     sector = session.integer(arguments.sector) if arguments.sector else None
     return lambda queries: queries.disk_requests(drives, sector=sector)
 

@@ -27,7 +27,7 @@ from vmdbg.session.session import Session
         "query ipis",
         "query ports 0x3f8 --limit 5",
         "query disk",
-        "query disk --sector 63",
+        "query disk --drive disk0 --sector 63",
         "query packets",
         "query packets tcp port 80",
         "query cr3 --json",
@@ -47,7 +47,7 @@ def query(session: Session, arguments: Arguments) -> Document:
     """Ask what happened from the start of the history to its end: all writes, calls, exceptions, port accesses ...
 
     writes, reads, accesses ADDRESS SIZE; who-wrote ADDRESS SIZE --before POSITION; executions ADDRESS SIZE; calls
-    FUNCTION ARGUMENTS; exceptions and interrupts VECTOR ...; ipis; ports PORT ...; disk DRIVE ...;
+    FUNCTION ARGUMENTS; exceptions and interrupts VECTOR ...; ipis; ports PORT ...; disk --drive DRIVE;
     packets FILTER; cr3; console PORT;
     screens; profile; races ADDRESS SIZE or --function FUNCTION; diff POSITION POSITION. Of Linux: syscalls NAME ...;
     page-faults; switches; wakeups; allocations; frees; object ADDRESS.

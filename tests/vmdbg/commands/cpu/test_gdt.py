@@ -29,3 +29,4 @@ def test_damage_is_reported(live: Session) -> None:
 
 def test_no_ldt(session: Session) -> None:
     assert "LDTR is null" in session.execute("ldt")
+    assert json.loads(session.execute("ldt --json"))["rows"] == []

@@ -107,7 +107,7 @@ def test_what_cannot_be(session: Session, live: Session) -> None:
         ("eject", "there is no disc in cd0"),
         ("eject cd7", "there are: cd0"),
         ("insert cd0 nothing.iso", "there is no image"),
-        ("insert disk0 debian.iso", "there is no such drive 'disk0'"),
+        ("insert disk0 debian.iso", "there is no drive 'disk0'"),
         ("insert cd0 debian.iso --read-only", "--read-only is for floppy disks"),
     ):
         with pytest.raises(UserError, match=words):
@@ -256,9 +256,7 @@ def test_a_commit_that_cannot_be_says_what_can(tmp_path: Path, boot_sector: Path
     path = tmp_path / "odd.img"
     path.write_bytes(b"o" * 700)
     with vmdbg.launch(boot_sector, disks=[path], memory="2M") as guest:
-        with pytest.raises(
-            UserError, match="no whole number of sectors of 512: `disk export` makes"
-        ):
+        with pytest.raises(UserError, match="no whole number of sectors of 512: `disk export` makes"):
             guest.execute("disk commit")
         guest.execute(f"disk export {tmp_path / 'whole.img'}")
     assert (tmp_path / "whole.img").read_bytes() == b"o" * 700 + bytes(324)

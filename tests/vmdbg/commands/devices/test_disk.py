@@ -158,6 +158,16 @@ def test_commit_changes_the_image_and_no_history(tmp_path: Path) -> None:
     session.debugger.close()
 
 
+@pytest.mark.parametrize("line", ["disk read 5 3", "disk diff start here", "query disk", "catch disk"])
+def test_a_drive_is_named_alike_wherever_it_is(session: Session, line: str) -> None:
+    spellings = ("--drive disk0", "-d disk0", "--drive 0", "--disk disk0")
+    (answer,) = {session.execute(f"{line} {name}") for name in spellings}
+    assert "error" not in answer
+    for name in ("disk1", "1"):
+        assert re.search("there is no (disk|drive) 'disk1'.*; there are: disk0", session.execute(f"{line} -d {name}"))
+
+
 def test_a_machine_without_a_disk(live: Session) -> None:
     assert "no drives" in live.execute("disk")
+    assert live.run("disk").data == []
     assert "this machine has no disk" in live.execute("disk read 0")
