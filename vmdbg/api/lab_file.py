@@ -11,10 +11,12 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from os import PathLike, fspath
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from vmdbg.api.boot import launch
 from vmdbg.api.lab_desk import NICS, NOT_OF_A_LAB, SYMBOLS
+from vmdbg.api.toml_places import Place, TomlPlaces
+from vmdbg.document.printable import printable
 from vmdbg.errors import UserError
 from vmdbg.lab.actions import parse_action
 from vmdbg.lab.fabric import MILLION
@@ -27,12 +29,14 @@ from vmdbg.lab.plan import (
     LinkSpec,
     MachineSpec,
     Plan,
+    PlanError,
     SwitchKind,
     SwitchSpec,
 )
 
 LARGEST = 1 << 20
 _TIME = re.compile(r"(\d{1,20}(?:\.\d{1,20})?)\s*(ns|us|ms|s)")
+_LONG = re.compile(r"\S{100,}")
 _UNITS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
 _LISTS = {"disk": "disks", "cdrom": "cdroms", "floppy": "floppies", "share": "shares", "device": "devices", "nic": NICS}
 """Options of `vmdbg run` that may be repeated, and what launch() calls all of a kind."""
@@ -92,10 +96,13 @@ class _Reader:
         )
         try:
             plan.checked()
-            for happening in plan.happenings:
+        except PlanError as error:
+            self._refuse(_place(plan, error, self._tables), str(error))
+        for number, happening in enumerate(plan.happenings, 1):
+            try:
                 parse_action(happening.line, plan)
-        except UserError as error:
-            raise UserError(f"{self._path}: {error}") from None
+            except UserError as error:
+                self._refuse(("happenings", str(number), "do"), str(error))
         return plan
 
     # parts
@@ -183,11 +190,14 @@ class _Reader:
         tables = self._tables.get(key, [])
         if not isinstance(tables, list):
             self._wrong("", key, f"is a list of tables: begin each with [[{key}]]")
-        return [self._table(table, key) for table in tables]
+        for table in tables:
+            if not isinstance(table, dict):
+                self._wrong("", key, f"is a list of tables: begin each with [[{key}]]")
+        return tables
 
     def _table(self, value: object, where: str) -> Mapping[str, object]:
         if not isinstance(value, dict):
-            self._wrong("", where, f"is a table: begin it with [{where}]")
+            self._refuse(_names(where), f"{where} is a table: begin it with [{where}]")
         return value
 
     def _time(self, table: Mapping[str, object], key: str, where: str, default: int) -> int:
@@ -207,25 +217,36 @@ class _Reader:
         self._wrong(where, key, f"is not known: {hint}")
 
     def _wrong(self, where: str, key: str, what: str) -> NoReturn:
-        line = self._line_of(where, key)
-        place = f"{self._path}:{line}" if line else str(self._path)
-        raise UserError(f"{place}: {f'{where}: ' if where else ''}{key} {what}")
+        self._refuse((*_names(where), key), f"{f'{where}: ' if where else ''}{key} {what}")
 
-    def _line_of(self, where: str, key: str) -> int:
-        """Where the key is most likely; 0 if it cannot be found."""
-        lines = self._text.splitlines()
-        header, skip = where, 0
-        if ", the " in where:
-            header, _, which = where.partition(", the ")
-            skip = int(which.rstrip(".")) - 1
-        start = 0
-        for number, line in enumerate(lines):
-            if header and line.strip().strip("[]").strip() == header:
-                start = number
-                if not skip:
-                    break
-                skip -= 1
-        for number, line in enumerate(lines[start:], start + 1):
-            if re.match(rf"\s*\[*\s*[\"']?{re.escape(key)}[\"']?\s*[=\].]", line):
-                return number
-        return start + 1 if header and start else 0
+    def _refuse(self, place: Place, words: str) -> NoReturn:
+        line = TomlPlaces(self._text).line(place)
+        raise UserError(f"{self._path}{f':{line}' if line else ''}: {_shown(words)}")
+
+
+def _names(where: str) -> Place:
+    """Of a part as people are told of it: `machines.client`, `links, the 2.`."""
+    name, _, number = where.partition(", the ")
+    if number:
+        return name, number.rstrip(".")
+    return tuple(name.split(".", 1)) if name else ()
+
+
+def _place(plan: Plan, error: PlanError, tables: Mapping[str, Any]) -> Place:
+    """Where what is wrong with a plan is said, which `tables` have."""
+    match error.part:
+        case MachineSpec(name):
+            return "machines", name
+        case SwitchSpec(name):
+            return "switches", name
+        case LinkSpec():
+            number = next(number for number, link in enumerate(plan.links, 1) if link is error.part)
+            if error.key == "latency" and "latency" not in tables["links"][number - 1]:
+                return "lab", "latency"
+            return "links", str(number), error.key
+    return ()
+
+
+def _shown(words: str) -> str:
+    """Fit for a terminal, whatever the file has."""
+    return printable(_LONG.sub(lambda found: f"{found[0][:60]}...", words))

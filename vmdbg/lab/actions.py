@@ -80,7 +80,7 @@ FORMS = {
 def parse_action(line: str, plan: Plan) -> Action:
     """Raises UserError."""
     try:
-        word, *rest = shlex.split(line)
+        word, *rest = shlex.split(line) or [""]
     except ValueError as error:
         raise UserError(f"{line!r}: {error}") from None
     if word not in FORMS:

@@ -76,6 +76,15 @@ class LinkSpec:
         return any(end.port in SERIAL_PORTS for end in self.ends)
 
 
+class PlanError(UserError):
+    """A part of a plan does not fit the others. `key` is which of a link's settings is wrong; "" if it is all of it."""
+
+    def __init__(self, words: str, part: MachineSpec | SwitchSpec | LinkSpec | None = None, key: str = "") -> None:
+        super().__init__(words)
+        self.part = part
+        self.key = key
+
+
 @dataclass(frozen=True, slots=True)
 class Happening:
     """What somebody does at an instant, as the prompt's commands of a lab say it."""
@@ -99,51 +108,64 @@ class Plan:
         return sorted(end.port for end in ends)
 
     def checked(self) -> Plan:
-        """Itself. Raises UserError."""
+        """Itself. Raises PlanError."""
         if not self.machines:
-            raise UserError("a lab needs machines: name one, as [machines.client]")
-        names = [*(machine.name for machine in self.machines), *(switch.name for switch in self.switches)]
-        for name in names:
-            check_name(name)
-            if names.count(name) > 1:
-                raise UserError(f"there are two parts of the lab called {name}: give each its own name")
+            raise PlanError("a lab needs machines: name one, as [machines.client]")
+        parts = [*self.machines, *self.switches]
+        names = [part.name for part in parts]
+        for part in reversed(parts):
+            _check_name(part)
+            if names.count(part.name) > 1:
+                raise PlanError(f"there are two parts of the lab called {part.name}: give each its own name", part)
         for link in self.links:
             self._check_link(link)
-        taken = [str(end) for link in self.links for end in link.ends if end.port]
-        for end in taken:
-            if taken.count(end) > 1:
-                raise UserError(f"two links are plugged into {end}: a port takes one; a switch takes any number")
+        self._check_ports()
         self._check_no_loop()
         return self
 
+    def _check_ports(self) -> None:
+        taken = set[End]()
+        for link in self.links:
+            for end in link.ends:
+                if end.port and end in taken:
+                    words = f"two links are plugged into {end}: a port takes one; a switch takes any number"
+                    raise PlanError(words, link, "ends")
+                taken.add(end)
+
     def _check_link(self, link: LinkSpec) -> None:
-        check_name(link.name)
+        _check_name(link)
         if [other.name for other in self.links].count(link.name) > 1:
-            raise UserError(f"two links are called {link.name}: give each its own `name`")
+            raise PlanError(f"two links are called {link.name}: give each its own `name`", link, "name")
         least = LEAST_SERIAL_LATENCY if link.is_serial else LEAST_LATENCY
         if not least <= link.latency <= LONGEST_LATENCY:
-            raise UserError(
+            raise PlanError(
                 f"link {link.name}: a latency of {link.latency} ns is not between {least} ns and a minute: "
-                "machines run apart for so long, so it cannot be less"
+                "machines run apart for so long, so it cannot be less",
+                link,
+                "latency",
             )
-        switches = {switch.name for switch in self.switches}
         for end in link.ends:
-            if not end.port and end.node not in switches:
-                known = ", ".join(sorted(switches)) or "none"
-                raise UserError(
-                    f"link {link.name}: there is no switch {end.node!r} (there are: {known}); "
-                    "an end at a machine names its port, as client.net0"
-                )
-            if end.port and end.node not in {machine.name for machine in self.machines}:
-                known = ", ".join(machine.name for machine in self.machines)
-                raise UserError(f"link {link.name}: there is no machine {end.node!r}; there are: {known}")
-            if end.port and end.port not in (*NET_PORTS, *SERIAL_PORTS):
-                ports = f"{NET_PORTS[0]} to {NET_PORTS[-1]}, {', '.join(SERIAL_PORTS)}"
-                raise UserError(f"link {link.name}: there is no port {end.port!r}; a machine has {ports}")
+            self._check_end(link, end)
         if link.is_serial and not all(end.port in SERIAL_PORTS for end in link.ends):
-            raise UserError(f"link {link.name}: a serial port is linked to a serial port, not to {link.ends[1]}")
+            other = next(end for end in link.ends if end.port not in SERIAL_PORTS)
+            words = f"link {link.name}: a serial port is linked to a serial port, not to {other}"
+            raise PlanError(words, link, "ends")
         if link.ends[0] == link.ends[1]:
-            raise UserError(f"link {link.name}: both ends are {link.ends[0]}")
+            raise PlanError(f"link {link.name}: both ends are {link.ends[0]}: name two", link, "ends")
+
+    def _check_end(self, link: LinkSpec, end: End) -> None:
+        switches, machines = ([part.name for part in parts] for parts in (self.switches, self.machines))
+        if not end.port and end.node not in switches:
+            words = f"there is no switch {end.node!r} (there are: {', '.join(sorted(switches)) or 'none'}); "
+            words += "an end at a machine names its port, as client.net0"
+        elif end.port and end.node not in machines:
+            words = f"there is no machine {end.node!r}; there are: {', '.join(machines)}"
+        elif end.port and end.port not in (*NET_PORTS, *SERIAL_PORTS):
+            ports = f"{NET_PORTS[0]} to {NET_PORTS[-1]}, {', '.join(SERIAL_PORTS)}"
+            words = f"there is no port {end.port!r}; a machine has {ports}"
+        else:
+            return
+        raise PlanError(f"link {link.name}: {words}", link, "ends")
 
     def _check_no_loop(self) -> None:
         """Frames to all would go round for ever."""
@@ -158,11 +180,13 @@ class Plan:
             if all(not end.port for end in link.ends):
                 one, other = (find(end.node) for end in link.ends)
                 if one == other:
-                    raise UserError(f"link {link.name} closes a loop of switches: frames would go round for ever")
+                    words = f"link {link.name} closes a loop of switches: frames would go round for ever; take one away"
+                    raise PlanError(words, link, "ends")
                 root[one] = other
 
 
-def check_name(name: str) -> None:
-    """Raises UserError."""
-    if not NAME.fullmatch(name):
-        raise UserError(f"{name[:40]!r} is no name: give a letter, then letters, digits, - and _, 32 at most")
+def _check_name(part: MachineSpec | SwitchSpec | LinkSpec) -> None:
+    """Raises PlanError."""
+    if not NAME.fullmatch(part.name):
+        words = f"{part.name[:40]!r} is no name: give a letter, then letters, digits, - and _, 32 at most"
+        raise PlanError(words, part, "name")
