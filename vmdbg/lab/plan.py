@@ -111,7 +111,7 @@ class Plan:
         """Itself. Raises PlanError."""
         if not self.machines:
             raise PlanError("a lab needs machines: name one, as [machines.client]")
-        parts = [*self.machines, *self.switches]
+        parts: list[MachineSpec | SwitchSpec] = [*self.machines, *self.switches]
         names = [part.name for part in parts]
         for part in reversed(parts):
             _check_name(part)
