@@ -8,10 +8,10 @@ import difflib
 import inspect
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from vmdbg.api.boot import launch
 from vmdbg.api.lab_desk import NICS, NOT_OF_A_LAB, SYMBOLS
@@ -97,7 +97,7 @@ class _Reader:
         try:
             plan.checked()
         except PlanError as error:
-            self._refuse(_place(plan, error, self._tables), str(error))
+            self._refuse(_place(plan, error, links), str(error))
         for number, happening in enumerate(plan.happenings, 1):
             try:
                 parse_action(happening.line, plan)
@@ -232,8 +232,8 @@ def _names(where: str) -> Place:
     return tuple(name.split(".", 1)) if name else ()
 
 
-def _place(plan: Plan, error: PlanError, tables: Mapping[str, Any]) -> Place:
-    """Where what is wrong with a plan is said, which `tables` have."""
+def _place(plan: Plan, error: PlanError, links: Sequence[Mapping[str, object]]) -> Place:
+    """Where what is wrong with a plan is said; `links` are as the file has them."""
     match error.part:
         case MachineSpec(name):
             return "machines", name
@@ -241,7 +241,7 @@ def _place(plan: Plan, error: PlanError, tables: Mapping[str, Any]) -> Place:
             return "switches", name
         case LinkSpec():
             number = next(number for number, link in enumerate(plan.links, 1) if link is error.part)
-            if error.key == "latency" and "latency" not in tables["links"][number - 1]:
+            if error.key == "latency" and "latency" not in links[number - 1]:
                 return "lab", "latency"
             return "links", str(number), error.key
     return ()
