@@ -21,7 +21,8 @@ import zstandard
 from vmdbg.errors import RecordingError
 
 FILE_MAGIC = b"VMDBGREC"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+FORMATS_READ = (2, FORMAT_VERSION)
 FILE_HEADER = struct.Struct("<8sII")
 BLOCK_MAGIC = b"\xabVMB"
 BLOCK_HEADER = struct.Struct("<4sHHIIQ")
@@ -56,14 +57,15 @@ class Kind(enum.IntEnum):
     BLOBS = 15
     DIFFERENCES = 16
     COPIES = 17
+    ARCHIVED = 18
 
 
-PAGE_KINDS = frozenset({Kind.PAGES, Kind.DIFFERENCES, Kind.COPIES})
+PAGE_KINDS = frozenset({Kind.PAGES, Kind.DIFFERENCES, Kind.COPIES, Kind.ARCHIVED})
 """Pages, each in one block of one of these kinds."""
 CACHE = PAGE_KINDS | {Kind.CHECKPOINT, Kind.INDEX, Kind.PART}
 """What can be lost without losing any of the history, unless the history begins with a snapshot."""
-_QUICK = CACHE - {Kind.PAGES}
-"""Packed without much ado."""
+_LEVELS = dict.fromkeys(Kind, 3) | dict.fromkeys(CACHE, 1) | {Kind.PAGES: 2}
+"""Of zstd: what costs a guest that is recorded more than it saves is not worth it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +104,7 @@ class BlockWriter:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self._packer = zstandard.ZstdCompressor(level=3)
-        self._fast_packer = zstandard.ZstdCompressor(level=1)
+        self._packers = {level: zstandard.ZstdCompressor(level=level) for level in set(_LEVELS.values())}
         self.index: list[tuple[int, int]] = []
         self._error: OSError | None = None
         self._write(FILE_HEADER.pack(FILE_MAGIC, FORMAT_VERSION, 0))
@@ -112,7 +113,7 @@ class BlockWriter:
         """Raises OSError, with nothing of the block left in the file."""
         flags = 0
         if len(payload) >= WORTH_PACKING:
-            packed = (self._fast_packer if kind in _QUICK else self._packer).compress(payload)
+            packed = self._packers[_LEVELS[kind]].compress(payload)
             if len(packed) < len(payload):
                 payload, flags = packed, PACKED
         checked = _CHECKED.pack(BLOCK_MAGIC, kind, flags, len(payload))
@@ -149,9 +150,10 @@ def check_file_header(file: BinaryIO, name: str) -> None:
     if len(head) < FILE_HEADER.size or head[:8] != FILE_MAGIC:
         raise RecordingError(f"{name} is no vmdbg recording or snapshot: name a file made by `vmdbg record` or `save`")
     version = FILE_HEADER.unpack(head)[1]
-    if version != FORMAT_VERSION:
+    if version not in FORMATS_READ:
+        read = " and ".join(map(str, FORMATS_READ))
         raise RecordingError(
-            f"{name} has recording format {version}, but this vmdbg reads format {FORMAT_VERSION}: "
+            f"{name} has recording format {version}, but this vmdbg reads formats {read}: "
             "replay it with the version of vmdbg that made it"
         )
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from vmdbg.boot.image import Segment
 from vmdbg.errors import RecordingError
 from vmdbg.recording.records import Content, SegmentRef
-from vmdbg.units import Physical
+from vmdbg.units import PAGE_SIZE, Physical
 
 PIECE = 4 << 20
 """Bytes of a content in one block."""
@@ -38,6 +38,13 @@ class ContentReader:
 
     def add(self, piece: Content) -> None:
         self._parts.setdefault(piece.sha256, {})[piece.offset] = piece.data
+
+    def page(self, sha256: str, number: int) -> bytes | None:
+        """4096 bytes of a content, zeros after its end; None if they are not there."""
+        offset = number * PAGE_SIZE
+        start = offset // PIECE * PIECE
+        data = self._parts.get(sha256, {}).get(start, b"")[offset - start : offset - start + PAGE_SIZE]
+        return data.ljust(PAGE_SIZE, b"\0") if data else None
 
     def segment(self, ref: SegmentRef) -> Segment:
         """Raises RecordingError if its bytes are missing or damaged."""

@@ -11,8 +11,10 @@ from typing import BinaryIO
 from vmdbg.engine.likeness import MASK, WORD, changed
 from vmdbg.errors import RecordingError
 from vmdbg.interruption import INTERRUPTION
+from vmdbg.recording.archive_file import ArchivedPages, ArchiveFile
 from vmdbg.recording.blocks import Block, Kind, read_payload
-from vmdbg.recording.page_records import PIECE, Copies, Differences, Pages
+from vmdbg.recording.content import ContentReader
+from vmdbg.recording.page_records import PIECE, Archived, Copies, Differences, Pages
 from vmdbg.recording.recorded_media import SectorFile
 from vmdbg.recording.records import decode
 from vmdbg.timeline.pages import page_key
@@ -122,7 +124,7 @@ class _Copied:
         return bytes(result + between)
 
 
-_Unpacked = _Whole | _Differing | _Copied
+_Unpacked = _Whole | _Differing | _Copied | ArchivedPages
 
 
 @dataclass(slots=True)
@@ -154,9 +156,10 @@ class PageFile:
     Invariant: what a page rests on comes before it in the file.
     """
 
-    def __init__(self, file: BinaryIO, sectors: SectorFile) -> None:
+    def __init__(self, file: BinaryIO, sectors: SectorFile, contents: ContentReader) -> None:
         self._file = file
         self._sectors = sectors
+        self._archives = ArchiveFile(sectors, contents)
         self._blocks: list[Block] = []
         self._where: dict[bytes, int] | None = None
         self._bases: dict[int, bytes] = {}
@@ -186,11 +189,11 @@ class PageFile:
     def _note_block(self, number: int, where: dict[bytes, int]) -> None:
         """Raises RecordingError."""
         block, first = self._blocks[number], number << _PLACE_BITS
-        if block.kind == Kind.COPIES:
-            copies = decode(read_payload(self._file, block), Copies, "a block of pages")
-            copied = _Copied(copies, self._sectors)
-            for place, key in enumerate(_keys(copies.keys)):
-                if copied.is_there(place):
+        if block.kind in (Kind.COPIES, Kind.ARCHIVED):
+            payload = read_payload(self._file, block)
+            made = self._made_of_media(block, payload)
+            for place, key in enumerate(_keys(keys_at_the_beginning(payload)[0])):
+                if made.is_there(place):
                     where.setdefault(key, first + place)
         elif block.kind == Kind.DIFFERENCES:
             keys, bases = map(_keys, keys_at_the_beginning(read_payload(self._file, block, MOST_KEYS), 2))
@@ -228,9 +231,18 @@ class PageFile:
         payload = read_payload(self._file, block)
         if block.kind == Kind.DIFFERENCES:
             return _Differing(decode(payload, Differences, "a block of pages"))
+        if block.kind in (Kind.COPIES, Kind.ARCHIVED):
+            return self._made_of_media(block, payload)
+        return _Whole(decode(payload, Pages, "a block of pages"))
+
+    def _made_of_media(self, block: Block, payload: bytes) -> _Copied | ArchivedPages:
+        """Raises RecordingError."""
         if block.kind == Kind.COPIES:
             return _Copied(decode(payload, Copies, "a block of pages"), self._sectors)
-        return _Whole(decode(payload, Pages, "a block of pages"))
+        return ArchivedPages(decode(payload, Archived, "a block of pages"), self._archives)
+
+    def close(self) -> None:
+        self._archives.close()
 
     def __contains__(self, key: bytes) -> bool:
         return key in self._index()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from vmdbg.engine.likeness import WORD, Difference, Piece, RecentPages, differences
+from vmdbg.recording.alike_pages import AlikePages
+from vmdbg.recording.archives import EMBEDDED, Archive, Archives, FilePage
 from vmdbg.recording.blocks import Kind
-from vmdbg.recording.page_records import PIECE, Copies, Differences, Pages
+from vmdbg.recording.page_records import PIECE, Archived, Copies, Differences, Pages
+from vmdbg.recording.records import Content
 from vmdbg.timeline.pages import Page, page_key
 from vmdbg.units import PAGE_SIZE
 
@@ -21,8 +25,12 @@ RECENT = 4096
 """Pages of media, of which pieces are found: what firmware and boot loaders read they copy to where it fits."""
 MOST_KNOWN = 1 << 17
 """Pages of media that are known by their contents."""
+MOST_MISSED = 1024
+"""Pages in a row that are not made of recent pages, after which none is sought until others are read."""
 
-PageBlock = tuple[Kind, Pages | Differences | Copies]
+_Close = tuple[Page, Page, Difference]
+"""A page, what it is like, and how it differs."""
+PageBlock = tuple[Kind, Pages | Differences | Copies | Archived]
 
 
 @dataclass(slots=True)
@@ -51,6 +59,33 @@ class _Copied:
         return Copies(b"".join(self.keys), list(self.media), *parts)
 
 
+@dataclass(slots=True)
+class _Archived:
+    """Pages that files of an archive have, so far."""
+
+    keys: list[bytes] = field(default_factory=list)
+    places: array[int] = field(default_factory=lambda: array("I"))
+    lengths: array[int] = field(default_factory=lambda: array("H"))
+    pages: int = 0
+
+    def add(self, key: bytes, page: FilePage) -> None:
+        self.keys.append(key)
+        self.places.append(page.place)
+        self.lengths.append(page.length)
+        self.pages = max(self.pages, page.pages)
+
+    def record(self, archive: Archive) -> Archived:
+        medium, number, offset, packing = archive
+        where = self.places.tobytes(), self.lengths.tobytes()
+        return Archived(b"".join(self.keys), medium, number, offset, packing.name, self.pages, *where)
+
+
+def _differing(close: Sequence[_Close]) -> Differences:
+    keys, bases = b"".join(page.key for page, _, _ in close), b"".join(base.key for _, base, _ in close)
+    masks, words = b"".join(one.mask for _, _, one in close), b"".join(one.words for _, _, one in close)
+    return Differences(keys, bases, masks, words)
+
+
 class PagePacking:
     """What of pages is in a file.
 
@@ -62,9 +97,12 @@ class PagePacking:
         """`known`: keys of pages that whoever reads the file has anyway."""
         self._depths = dict.fromkeys(known, _UNFIT)
         self._media: dict[bytes, tuple[str, int]] = {}
+        self._archives = Archives()
+        self._alike = AlikePages()
         self._recent: RecentPages | None = None
         self._places: dict[int, tuple[str, int]] = {}
         """Where the recent ones are from, by number."""
+        self._missed = 0
 
     def new(self, pages: Sequence[Page]) -> list[int]:
         """Which of them are not in the file, nor given out to be written; they count as that from now on."""
@@ -79,6 +117,7 @@ class PagePacking:
         """Pages of a medium have come into the file."""
         if self._recent is None:
             self._recent = RecentPages(RECENT)
+        self._missed = 0
         for number, data in pages:
             self._places[self._recent.count] = medium, number
             self._places.pop(self._recent.count - RECENT, None)
@@ -86,52 +125,77 @@ class PagePacking:
             self._media.setdefault(page_key(data), (medium, number))
         while len(self._media) > MOST_KNOWN:
             del self._media[next(iter(self._media))]
+        self._archives.note(medium, pages)
+
+    def note_content(self, piece: Content) -> None:
+        """A piece of an embedded file has come into the file, in order."""
+        first, data = piece.offset // PAGE_SIZE, piece.data
+        pages = [data[at : at + PAGE_SIZE].ljust(PAGE_SIZE, b"\0") for at in range(0, len(data), PAGE_SIZE)]
+        self._archives.note(EMBEDDED + piece.sha256, list(enumerate(pages, first)))
 
     def blocks(self, pages: Sequence[Page], bases: Sequence[Page | None]) -> Iterator[PageBlock]:
-        """What to write of new pages, in order, each of which may be like one that was at its place before."""
+        """What to write of new pages, in order, each of which may be like one that was at its place before, or
+        elsewhere.
+        """
         copied, left, alike = _Copied(), list[Page](), list[tuple[Page, Page]]()
+        archived: dict[Archive, _Archived] = {}
         for page, base in zip(pages, bases, strict=True):
             if (place := self._media.get(page.key)) is not None:
                 self._depths[page.key] = 0
                 copied.add(page.key, page.data, [Piece(0, 0, 0, PAGE_SIZE)], [place])
+            elif (file_page := self._archives.take(page.key)) is not None:
+                self._depths[page.key] = 0
+                archived.setdefault(file_page.archive, _Archived()).add(page.key, file_page)
             elif base is not None and self._depths.get(base.key, _UNFIT) < MOST_DEPTH:
                 alike.append((page, base))
             else:
                 left.append(page)
-        differing, others = self._differences(alike)
+        close, others = self._close(alike)
         whole = [page for page in (*left, *others) if not self._is_copied(page, copied)]
+        self._depths.update((page.key, 0) for page in whole)
+        moved, _ = self._close(self._resembling(whole))
+        close += moved
+        gone = {page.key for page, _, _ in moved}
+        whole = [page for page in whole if page.key not in gone]
         if copied.keys:
             yield Kind.COPIES, copied.record()
+        for archive, some in archived.items():
+            yield Kind.ARCHIVED, some.record(archive)
         if whole:
-            self._depths.update((page.key, 0) for page in whole)
             data = memoryview(b"".join(page.data for page in whole))
             yield Kind.PAGES, Pages(b"".join(page.key for page in whole), data)
-        if differing is not None:
-            yield Kind.DIFFERENCES, differing
+        if close:
+            yield Kind.DIFFERENCES, _differing(close)
 
-    def _differences(self, alike: Sequence[tuple[Page, Page]]) -> tuple[Differences | None, list[Page]]:
+    def _resembling(self, pages: Sequence[Page]) -> Iterator[tuple[Page, Page]]:
+        """Those that may be like another page that was in memory, or is one of them, before them."""
+        for page in pages:
+            base = self._alike.exchange(page)
+            if base is not None:
+                yield page, base
+
+    def _close(self, alike: Iterable[tuple[Page, Page]]) -> tuple[list[_Close], list[Page]]:
         """Those that differ little from their bases, and the others."""
-        found = differences([page.data for page, _ in alike], [base.data for _, base in alike], MOST_WORDS)
-        close: list[tuple[Page, Page, Difference]] = []
+        pairs = list(alike)
+        found = differences([page.data for page, _ in pairs], [base.data for _, base in pairs], MOST_WORDS)
+        close: list[_Close] = []
         others: list[Page] = []
-        for (page, base), difference in zip(alike, found, strict=True):
-            if difference is None:
+        for (page, base), difference in zip(pairs, found, strict=True):
+            depth = self._depths.get(base.key, _UNFIT) + 1
+            if difference is None or depth > MOST_DEPTH:
                 others.append(page)
             else:
-                self._depths[page.key] = self._depths[base.key] + 1
+                self._depths[page.key] = depth
                 close.append((page, base, difference))
-        if not close:
-            return None, others
-        keys, bases = b"".join(page.key for page, _, _ in close), b"".join(base.key for _, base, _ in close)
-        masks, words = b"".join(one.mask for _, _, one in close), b"".join(one.words for _, _, one in close)
-        return Differences(keys, bases, masks, words), others
+        return close, others
 
     def _is_copied(self, page: Page, copied: _Copied) -> bool:
         """Whether it is made of pieces of recent pages; then it is added."""
-        if self._recent is None:
+        if self._recent is None or self._missed >= MOST_MISSED:
             return False
         data = page.data
         pieces = self._recent.pieces(data)
+        self._missed = 0 if pieces else self._missed + 1
         if pieces:
             copied.add(page.key, data, pieces, [self._places[piece.source] for piece in pieces])
             self._depths[page.key] = 0

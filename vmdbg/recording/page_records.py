@@ -38,5 +38,22 @@ class Copies(msgspec.Struct, frozen=True, array_like=True):
     between: bytes
 
 
+class Archived(msgspec.Struct, frozen=True, array_like=True):
+    """Pages that have bytes of files of an archive, and zeros after them: their digests; where the archive begins, by
+    the medium's name, the number of its page, and a byte in that; how it is packed; how many pages of the medium it
+    takes to unpack all of these; and for each page where in what is unpacked its bytes are, and how many, as arrays of
+    4 and of 2 bytes.
+    """
+
+    keys: bytes
+    medium: str
+    number: int
+    offset: int
+    packing: str
+    pages: int
+    places: bytes
+    lengths: bytes
+
+
 PIECE = struct.Struct("<HHHHQ")
 """Where in the page, how many bytes, which medium, from which byte on of which page of it."""

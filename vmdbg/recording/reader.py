@@ -77,6 +77,7 @@ class Recording:
     pages: PageFile
     sectors: SectorFile
     blobs: BlobFile
+    contents: ContentReader
     end: Position = START
     complete: bool = False
     why: str = ""
@@ -87,7 +88,6 @@ class Recording:
     checkpoints: list[CheckpointRecord] = field(default_factory=list)
     parts: list[Part] = field(default_factory=list)
     damage: list[str] = field(default_factory=list)
-    contents: ContentReader = field(default_factory=ContentReader)
     left_out: tuple[Path, ...] = ()
     """Files of the user's that it may have been made without."""
     media: dict[str, MediumRecord] = field(default_factory=dict)
@@ -111,6 +111,7 @@ class Recording:
         return other_build(self.meta)
 
     def close(self) -> None:
+        self.pages.close()
         self.file.close()
 
     def __enter__(self) -> Recording:
@@ -154,8 +155,9 @@ class _Reading:
         self._console = self._inputs = 0
         blocks = self._indexed(size) or list(scan(file, size))
         meta = self._meta(blocks, path)
-        sectors = SectorFile(file)
-        self.recording = Recording(path, file, meta, PageFile(file, sectors), sectors, BlobFile(file))
+        sectors, contents = SectorFile(file), ContentReader()
+        pages = PageFile(file, sectors, contents)
+        self.recording = Recording(path, file, meta, pages, sectors, BlobFile(file), contents)
         for item in blocks[1:]:
             self._take(item)
         self._settle()

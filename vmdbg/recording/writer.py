@@ -122,6 +122,8 @@ class RecordingWriter:
         self.append(Kind.META, encode(meta))
         for piece in pieces(held):
             self.append(Kind.CONTENT, encode(piece))
+            if self._checkpoints:
+                self._packing.note_content(piece)
         self.media.write_media(embed=embed)
         self._has_beginning = not isinstance(origin, StateOrigin)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import vmdbg
 from tests.linux_assets import PROMPT, busybox_initrd, cloud_kernel, cloud_modules
 from tests.vmdbg.cli.vmdbg_process import errors
 from tests.vmdbg.cli.vmdbg_process import vmdbg as vmdbg_process
+from vmdbg.machine.digest import Digest
+from vmdbg.machine.snapshot import Position
 from vmdbg.recording.blocks import CACHE, Block, Kind, scan
 
 TYPED = b"uname -a\necho $((6*7))\nls /proc | wc -l\npoweroff -f\n"
@@ -63,7 +66,30 @@ def test_a_kernel_that_reclaims_pages_comes_to_the_same_from_any_checkpoint(tmp_
     with vmdbg.launch(cloud_kernel(), record=tmp_path / "r", **guest_files) as recorded:  # type: ignore[arg-type]
         recorded.expect(PROMPT)
         assert (recorded.position, recorded.digest()) == (end, expected)
-    with vmdbg.open_recording(tmp_path / "r") as guest:
+    comes_to_the_same_from_any_checkpoint(tmp_path / "r", end, expected)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("packed", [False, True])
+def test_what_is_unpacked_from_an_initrd_comes_back_into_memory(packed: bool, tmp_path: Path) -> None:
+    """It is in the recording as the initrd alone."""
+    initrd = busybox_initrd()
+    if packed:
+        initrd = tmp_path / "initrd.gz"
+        initrd.write_bytes(gzip.compress(busybox_initrd().read_bytes()))
+    with vmdbg.launch(cloud_kernel(), initrd=initrd, memory=MEMORY, record=tmp_path / "r") as recorded:
+        recorded.expect(PROMPT)
+        end, expected = recorded.position, recorded.digest()
+    with (tmp_path / "r").open("rb") as file:
+        assert Kind.ARCHIVED in {
+            one.kind for one in scan(file, (tmp_path / "r").stat().st_size) if isinstance(one, Block)
+        }
+    comes_to_the_same_from_any_checkpoint(tmp_path / "r", end, expected)
+
+
+def comes_to_the_same_from_any_checkpoint(path: Path, end: Position, expected: Digest) -> None:
+    with vmdbg.open_recording(path) as guest:
         checkpoints = list(guest.timeline.checkpoints)
         assert len(checkpoints) > 5
         for checkpoint in checkpoints[:: -max(1, len(checkpoints) // 8)]:

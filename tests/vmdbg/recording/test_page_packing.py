@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import random
 from array import array
 from collections.abc import Sequence
@@ -9,13 +10,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.vmdbg.recording.archived import file_pages, make_archive, medium_pages
 from vmdbg.engine.likeness import RecentPages, changed, differences
 from vmdbg.errors import RecordingError
 from vmdbg.interruption import INTERRUPTION
 from vmdbg.recording import page_file
-from vmdbg.recording.blocks import Block, BlockWriter, Kind, scan
+from vmdbg.recording.blocks import PAGE_KINDS, Block, BlockWriter, Kind, scan
+from vmdbg.recording.content import ContentReader
 from vmdbg.recording.page_file import PageFile
-from vmdbg.recording.page_packing import MOST_WORDS, PagePacking
+from vmdbg.recording.page_packing import MOST_DEPTH, MOST_WORDS, PagePacking
+from vmdbg.recording.page_records import Differences
 from vmdbg.recording.recorded_media import SectorFile
 from vmdbg.recording.records import Sectors, encode
 from vmdbg.timeline.pages import Page, PageStore, page_key
@@ -33,7 +37,7 @@ def page_like(data: bytes, rng: random.Random, words: int) -> bytes:
 def reader(path: Path) -> PageFile:
     file = path.open("rb")
     sectors = SectorFile(file)
-    pages = PageFile(file, sectors)
+    pages = PageFile(file, sectors, ContentReader())
     for block in scan(file, path.stat().st_size):
         assert isinstance(block, Block)
         (sectors if block.kind == Kind.SECTORS else pages).add(block)
@@ -47,6 +51,9 @@ class Filled:
         self.path, self.rng = path, random.Random(seed)
         self.kept: dict[bytes, bytes] = {}
         self.media = [self.rng.randbytes(PAGE_SIZE) for _ in range(40)]
+        files = [self.rng.randbytes(self.rng.randrange(5 * PAGE_SIZE)) for _ in range(10)]
+        self.archive = medium_pages(gzip.compress(make_archive(files), 1), len(self.media), 512)
+        self.files = file_pages(files)
         self._memory = dict[int, Page]()
         self._packing = PagePacking([page_key(bytes(PAGE_SIZE))])
         self.kinds: list[Kind] = []
@@ -56,11 +63,12 @@ class Filled:
             writer = BlockWriter(file)
             for turn in range(20):
                 if turn % 5 == 0:
-                    self._read_medium(writer, turn * 2, turn * 2 + 10)
+                    self._read_medium(writer, list(enumerate(self.media))[turn * 2 : turn * 2 + 10])
+                if turn % 3 == 2:
+                    self._read_medium(writer, self.archive[turn // 3 * 6 : turn // 3 * 6 + 6])
                 self._change(writer, [self._version(turn, number) for number in range(12)])
 
-    def _read_medium(self, writer: BlockWriter, first: int, end: int) -> None:
-        pages = [(number, self.media[number]) for number in range(first, min(end, len(self.media)))]
+    def _read_medium(self, writer: BlockWriter, pages: Sequence[tuple[int, bytes]]) -> None:
         numbers = array("Q", (number for number, _ in pages)).tobytes()
         writer.append(Kind.SECTORS, encode(Sectors("disk", numbers, b"".join(data for _, data in pages))))
         self._packing.note_sectors("disk", pages)
@@ -69,7 +77,7 @@ class Filled:
         """What memory's page of that number holds next."""
         rng, before = self.rng, self._memory.get(number)
         row = b"".join(self.media)
-        match rng.randrange(6):
+        match rng.randrange(9):
             case 0:
                 return rng.randbytes(PAGE_SIZE)
             case 1:
@@ -79,6 +87,12 @@ class Filled:
                 return page_like(row[at : at + PAGE_SIZE], rng, rng.choice((0, 0, 1)))
             case 3:
                 return bytes(PAGE_SIZE)
+            case 4:
+                return rng.choice(self.files)
+            case 6:
+                return page_like(rng.randbytes(1) * PAGE_SIZE, rng, rng.choice((0, 1)))
+            case 5:
+                return page_like(rng.choice(list(self.kept.values()) or self.media), rng, rng.choice((1, 50)))
             case _:
                 words = rng.choice((1, 5, 100, MOST_WORDS * 2))
                 return page_like(before.data if before is not None else bytes(PAGE_SIZE), rng, words)
@@ -98,7 +112,7 @@ class Filled:
 def test_pages_come_back_together_and_one_by_one_and_with_others_at_hand(seed: int, tmp_path: Path) -> None:
     filled = Filled(tmp_path / "file", seed)
     filled.fill()
-    assert {Kind.PAGES, Kind.DIFFERENCES, Kind.COPIES} == set(filled.kinds)
+    assert set(filled.kinds) == PAGE_KINDS
     pages = reader(filled.path)
     keys = list(filled.kept)
     filled.rng.shuffle(keys)
@@ -145,20 +159,65 @@ def test_what_is_in_the_file_already_takes_little_of_it(tmp_path: Path) -> None:
     assert size < 190 * 150
 
 
-def test_a_chain_of_differences_ends(tmp_path: Path) -> None:
-    """What has to be read for a page is bounded."""
+@pytest.mark.parametrize("moves", [False, True])
+def test_a_chain_of_differences_ends(moves: bool) -> None:
+    """What has to be read for a page is bounded, whatever it is like, and comes before it."""
     rng = random.Random(2)
-    packing, kinds = PagePacking([]), []
-    before, data = None, rng.randbytes(PAGE_SIZE)
-    for _ in range(40):
-        page = Page(page_key(data), data)
+    packing, depths = PagePacking([]), dict[bytes, int]()
+    page, data = None, rng.randbytes(PAGE_SIZE)
+    kept = []
+    for _ in range(100):
+        before, page = page, Page(page_key(data), data)
+        kept.append(page)
         packing.new([page])
-        kinds += [kind for kind, _ in packing.blocks([page], [before])]
-        before, data = page, page_like(data, rng, 1)
-    assert kinds.count(Kind.PAGES) == 5
+        for _, record in packing.blocks([page], [None if moves else before]):
+            if isinstance(record, Differences):
+                depths[record.keys] = depths[record.bases] + 1
+            else:
+                depths[record.keys] = 0
+        data = page_like(data, rng, 5)
+    assert len(depths) == 100
+    assert max(depths.values()) == MOST_DEPTH
+    assert list(depths.values()).count(0) < 20
 
 
-@pytest.mark.parametrize("kind", [Kind.PAGES, Kind.DIFFERENCES, Kind.COPIES, Kind.SECTORS])
+def test_a_page_is_not_like_itself() -> None:
+    """Though its bytes are everywhere the same."""
+    packing = PagePacking([])
+    for filler in (b"\xcc", b"\0\1\2\3", b"\xcc" * 2000 + bytes(96) + b"\xcc" * 2000):
+        page = Page(page_key(data := filler * (PAGE_SIZE // len(filler))), data)
+        packing.new([page])
+        assert [kind for kind, _ in packing.blocks([page], [None])] == [Kind.PAGES]
+
+
+def test_what_has_moved_takes_little(tmp_path: Path) -> None:
+    """In the same go, or in another; as long as what it is like is kept."""
+    rng = random.Random(3)
+    first = [rng.randbytes(PAGE_SIZE) for _ in range(50)]
+    moved = [page_like(data, rng, 8) for data in first]
+    again = [page_like(data, rng, 8) for data in moved]
+    rng.shuffle(again)
+    packing, path = PagePacking([]), tmp_path / "file"
+    pages = [Page(page_key(data), data) for data in (*first, *moved, *again)]
+    sizes = []
+    with path.open("xb", buffering=0) as file:
+        writer = BlockWriter(file)
+        for some in (pages[:100], pages[100:]):
+            packing.new(some)
+            before = file.tell()
+            for kind, record in packing.blocks(some, [None] * len(some)):
+                writer.append(kind, encode(record))
+            sizes.append(file.tell() - before)
+    assert sizes[0] < 50 * PAGE_SIZE + 50 * 400
+    assert sizes[1] < 50 * 800
+    source = reader(path)
+    assert all(source.page(page.key) == page.data for page in reversed(pages))
+    del pages, some
+    packing.new(one := [Page(page_key(data := page_like(first[0], rng, 1)), data)])
+    assert [kind for kind, _ in packing.blocks(one, [None])] == [Kind.PAGES], "what it was like is gone"
+
+
+@pytest.mark.parametrize("kind", [*PAGE_KINDS, Kind.SECTORS])
 def test_what_rests_on_a_damaged_block_is_not_there(kind: Kind, tmp_path: Path) -> None:
     filled = Filled(tmp_path / "file", 3)
     filled.fill()

@@ -1,0 +1,168 @@
+"""Pages of memory out of the archives that a recording's media hold, unpacked when they are needed."""
+
+from __future__ import annotations
+
+import errno
+import os
+from array import array
+from collections.abc import Iterator, Sequence
+
+from devices.disk.overlay import PAGE
+from vmdbg.errors import RecordingError
+from vmdbg.interruption import INTERRUPTION
+from vmdbg.machine.page_stash import nameless_file
+from vmdbg.recording.archives import EMBEDDED, MOST_ARCHIVES, MOST_UNPACKED, Archive
+from vmdbg.recording.content import ContentReader
+from vmdbg.recording.page_records import Archived
+from vmdbg.recording.recorded_media import SectorFile
+from vmdbg.recording.unpacking import Packing, UnpackingError, unpacker
+from vmdbg.units import PAGE_SIZE
+
+_KEY_SIZE = 16
+_AT_ONCE = 32
+"""Pages of a medium that are unpacked between two looks at whether to end."""
+_DAMAGED = "an archive that pages of a checkpoint are from is damaged: replay without checkpoints"
+
+
+class _Opened:
+    """An archive, unpacked as far as it was asked for into a file that goes with the process.
+
+    Invariant: a copy of the process, which shares the file, writes what this one writes, where this one writes it.
+    """
+
+    def __init__(self, archive: Archive) -> None:
+        self.archive = archive
+        self.known = 0
+        """Pages of the medium that are known to be there."""
+        self.size = 0
+        """Of what is unpacked."""
+        self.lost = False
+        """Whether nothing more comes."""
+        self._unpacker = unpacker(archive.packing)
+        self._fed = 0
+        self._file = -1
+
+    def read(self, place: int, length: int) -> bytes:
+        """Raises OSError."""
+        return os.pread(self._file, length, place)
+
+    def unpack(self, pages: Sequence[bytes], room: int) -> None:
+        """Go on with the next pages of the medium, for at most `room` bytes more. Raises OSError, UnpackingError."""
+        if self._file < 0:
+            self._file = nameless_file()
+        end, data = self.size + room, b"".join(pages)
+        for unpacked in self._unpacker.feed(data if self._fed else data[self.archive.offset :]):
+            if self.size + len(unpacked) > end:
+                raise UnpackingError(f"it is larger than {MOST_UNPACKED} bytes")
+            if os.pwrite(self._file, unpacked, self.size) < len(unpacked):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            self.size += len(unpacked)
+        self._fed += len(pages)
+
+    @property
+    def next(self) -> int:
+        """The page of the medium that it goes on with."""
+        return self.archive.number + self._fed
+
+    @property
+    def ended(self) -> bool:
+        return self._unpacker.ended
+
+    def close(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+
+class ArchiveFile:
+    """Archives on the media of a recording, and among the files that are embedded in it."""
+
+    def __init__(self, sectors: SectorFile, contents: ContentReader) -> None:
+        self._sectors = sectors
+        self._contents = contents
+        self._opened: dict[Archive, _Opened] = {}
+
+    def has(self, archive: Archive, pages: int) -> bool:
+        """Whether the recording has so many pages of the medium from the archive's beginning on."""
+        opened = self._open(archive)
+        if opened is None:
+            return False
+        while opened.known < pages and self._has_page(archive.medium, archive.number + opened.known):
+            opened.known += 1
+        return opened.known >= pages
+
+    def _has_page(self, medium: str, number: int) -> bool:
+        if medium.startswith(EMBEDDED):
+            return self._contents.page(medium.removeprefix(EMBEDDED), number) is not None
+        return self._sectors.has(medium, number)
+
+    def _pages(self, medium: str, first: int) -> Iterator[bytes]:
+        """Those that there are from a number on, a few. Raises RecordingError."""
+        for number in range(first, first + _AT_ONCE):
+            if medium.startswith(EMBEDDED):
+                page = self._contents.page(medium.removeprefix(EMBEDDED), number)
+            else:
+                page = self._sectors.page(medium, number)
+            if page is None:
+                return
+            yield page
+
+    def _open(self, archive: Archive) -> _Opened | None:
+        """None if there are too many."""
+        if archive not in self._opened and len(self._opened) < MOST_ARCHIVES:
+            self._opened[archive] = _Opened(archive)
+        return self._opened.get(archive)
+
+    def read(self, archive: Archive, place: int, length: int) -> bytes:
+        """Some bytes of what is unpacked. Raises RecordingError."""
+        opened = self._open(archive)
+        if opened is None:
+            raise RecordingError(_DAMAGED)
+        try:
+            while opened.size < place + length:
+                self._go_on(opened)
+            return opened.read(place, length)
+        except (OSError, UnpackingError) as error:
+            opened.lost = True
+            raise RecordingError(f"{_DAMAGED} ({error})") from error
+
+    def _go_on(self, opened: _Opened) -> None:
+        """Raises RecordingError, OSError, UnpackingError."""
+        INTERRUPTION.check()
+        pages = list(self._pages(opened.archive.medium, opened.next))
+        if not pages or opened.ended or opened.lost:
+            raise RecordingError(_DAMAGED)
+        with INTERRUPTION.critical():
+            opened.unpack(pages, MOST_UNPACKED - sum(other.size for other in self._opened.values()))
+
+    def close(self) -> None:
+        for opened in self._opened.values():
+            opened.close()
+
+
+class ArchivedPages:
+    """Pages that have bytes of files of an archive."""
+
+    def __init__(self, pages: Archived, archives: ArchiveFile) -> None:
+        """Raises RecordingError for what cannot be."""
+        self._archives = archives
+        self._places, self._lengths = array("I"), array("H")
+        known = pages.packing in Packing.__members__ and pages.number >= 0 and 0 <= pages.offset < PAGE
+        count, rest = divmod(len(pages.keys), _KEY_SIZE)
+        if not known or rest or len(pages.places) != 4 * count or len(pages.lengths) != 2 * count:
+            raise RecordingError("a block of pages is damaged: its files do not match its digests")
+        self._places.frombytes(pages.places)
+        self._lengths.frombytes(pages.lengths)
+        if max(self._lengths, default=0) > PAGE_SIZE or max(self._places, default=0) > MOST_UNPACKED:
+            raise RecordingError("a block of pages is damaged: its files are larger than can be")
+        self._archive = Archive(pages.medium, pages.number, pages.offset, Packing[pages.packing])
+        self._pages = pages.pages
+        self.size = len(pages.places) + len(pages.lengths)
+
+    def is_there(self, _place: int) -> bool:
+        """Whether the file has what it is made of."""
+        return self._archives.has(self._archive, self._pages)
+
+    def page(self, place: int, _base: bytes) -> bytes:
+        data = self._archives.read(self._archive, self._places[place], self._lengths[place])
+        return data.ljust(PAGE_SIZE, b"\0")
