@@ -10,7 +10,7 @@ from tests.conformance.layout import CR2_AT, ERROR_AT, State
 from tests.conformance.prefixes import CS, has_rex_w, is_mmx, prefixes
 
 TOP, PENDING, WRITE, GENERAL_PROTECTION, MATH_FAULT = 0x3800, 0x3F, 2, 13, 16
-CANONICAL_END, INVALID_OPCODE = 1 << 47, 6
+CANONICAL_END, INVALID_OPCODE, CF = 1 << 47, 6, 1
 
 
 def _mantissas(state: State) -> list[int]:
@@ -40,11 +40,6 @@ def _is_read_first(case: Case, difference: Difference) -> bool:
 
 def _has_rex_before_prefix(case: Case) -> bool:
     return any(byte & 0xF0 == 0x40 for byte in prefixes(case.instruction.code)[:-1])
-
-
-def _has_rex_of_mmx(case: Case) -> bool:
-    last = prefixes(case.instruction.code)[-1:]
-    return is_mmx(case.instruction) and last != b"" and last[0] & 0xF0 == 0x40 and last[0] & 5 != 0
 
 
 def _meets_no_page(case: Case) -> bool:
@@ -77,7 +72,6 @@ GENERAL = (
     Known("FXRSTOR leaves ES and B as they are loaded (SDM 1 8.1.3.3)", _has_summary_loaded),
     Known("what is read and written faults as a read (SDM 3A 4.7)", _is_read_first),
     Known("REX counts before another prefix (SDM 2A 2.2.1)", lambda c, d: _has_rex_before_prefix(c)),
-    Known("REX counts for MMX registers (SDM 2A 2.2.1.2)", lambda c, d: _has_rex_of_mmx(c)),
     Known("addresses that are not canonical are not present (SDM 1 3.3.7.1)", lambda c, d: _meets_no_page(c)),
     Known("CR2 of an operand across the end of the canonical addresses", _ends_canonically),
     Known("code segments may be written (SDM 3A 3.4.5.1)", lambda c, d: _stores_through_cs(c)),
@@ -118,8 +112,12 @@ GENERAL = (
         lambda c, d: c.name in ("adcx", "adox") and d.name == "rflags",
     ),
     Known(
-        "66 before REX.W makes MOVBE one of 16 bits (SDM 2A 2.2.1.2)",
-        lambda c, d: c.name == "movbe" and has_rex_w(c.instruction.code),
+        "BLSI's CF is BLSR's: set where the source is 0 (SDM 2A BLSI)",
+        lambda c, d: c.name == "blsi" and d.name == "rflags" and flips(d, CF),
+    ),
+    Known(
+        "66 before REX.W makes MOVBE and CRC32 ones of 16 bits (SDM 2A 2.2.1.2)",
+        lambda c, d: c.name in ("movbe", "crc32") and has_rex_w(c.instruction.code),
     ),
 )
 KNOWN_OF_QEMU = GENERAL + X87 + VECTORS

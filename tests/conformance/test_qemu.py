@@ -100,3 +100,19 @@ def test_what_ends_qemu_is_not_run(name: str, bench: Benches) -> None:
     opcode = 10 if name == "vroundss" else 11
     long, short = (Instruction(bytes([0xC4, 0xE3, last, opcode, 0xC1, 0]), name, "") for last in (0x7D, 0x79))
     assert [qemu.ends_qemu(instruction) for instruction in (long, short)] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("code", "mnemonic", "operands", "overwrites"),
+    [
+        ("44 0f 6f c0", "movq", "mm0, mm0", True),
+        ("41 0f 6f c0", "movq", "mm0, mm0", True),
+        ("44 2e 0f 6f c0", "movq", "mm0, mm0", True),
+        ("44 0f 6f 00", "movq", "mm0, qword ptr [rax]", True),
+        ("41 0f 6f 00", "movq", "mm0, qword ptr [r8]", False),
+        ("48 0f 6f c0", "movq", "mm0, mm0", False),
+        ("44 0f 28 c0", "movaps", "xmm8, xmm0", False),
+    ],
+)
+def test_what_writes_over_qemus_own_state_is_not_run(code: str, mnemonic: str, operands: str, overwrites: bool) -> None:
+    assert qemu.overwrites_qemu(Instruction(bytes.fromhex(code), mnemonic, operands)) == overwrites
