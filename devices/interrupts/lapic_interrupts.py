@@ -23,6 +23,7 @@ from devices.interrupts.lapic_registers import (
 from devices.seam import Line
 
 LINT0, LINT1 = int(Lvt.LINT0), int(Lvt.LINT1)
+LINTS = (Lvt.LINT0, Lvt.LINT1)
 LVT_FIXED, LVT_NMI = int(DeliveryMode.FIXED), int(DeliveryMode.NMI)
 LVT_EXTINT_MASK, LVT_EXTINT = LVT_MASKED | 0x700, DeliveryMode.EXTINT << 8
 
@@ -107,19 +108,24 @@ class LapicInterrupts:
     def set_lint(self, number: int, level: bool) -> None:
         """The level at LINT0 or LINT1, which are INTR and NMI while the APIC is off."""
         state = self.state
-        if level == state.lint[number]:
+        pins = state.lint
+        if level == pins[number]:
             return
-        state.lint[number] = level
-        entry = Lvt(Lvt.LINT0 + number)
-        if not state.enabled:
-            if number == 1 and level:
-                self.pulse_nmi()
-        elif self._lint_active(entry):
-            if _is_level_lint(state.lvt[entry]):
-                self.service_level_lint(entry)
-            else:
-                self.local_interrupt(entry)
+        pins[number] = level
+        if state.enabled:
+            self._lint_moved(LINTS[number], level)
+        elif number == 1 and level:
+            self.pulse_nmi()
         self.update()
+
+    def _lint_moved(self, entry: Lvt, level: bool) -> None:
+        value = self.state.lvt[entry]
+        if level == bool(value & LVT_ACTIVE_LOW):
+            return
+        if _is_level_lint(value):
+            self.service_level_lint(entry)
+        else:
+            self.local_interrupt(entry)
 
     def _lint_active(self, entry: Lvt) -> bool:
         return self.state.lint[entry - Lvt.LINT0] != bool(self.state.lvt[entry] & LVT_ACTIVE_LOW)

@@ -68,7 +68,7 @@ class Uart16550A:
         self._backend = backend
         self._state = UartState()
         self.plain = PlainPorts()
-        """LSR and MSR while reading them changes nothing; _update_irq() follows all that is in them."""
+        """LSR and MSR while reading them changes nothing; _update() follows all that is in them."""
         self._show()
 
     def read(self, offset: int, size: int, now: int) -> int:
@@ -145,7 +145,7 @@ class Uart16550A:
     def on_event(self, name: str, now: int) -> None:
         del name, now
         self._state.timeout_interrupt = bool(self._state.rcvr_fifo)
-        self._update_irq()
+        self._update()
 
     def save(self) -> UartState:
         return copied(self._state)
@@ -216,7 +216,12 @@ class Uart16550A:
         return (gate == reg.MCR_OUT2 or not self._gated) and self._interrupt_id() != reg.IIR_NONE
 
     def _update_irq(self) -> None:
+        """Only what interrupts has changed: IER, or whether THR is empty."""
         self._irq.set(self._irq_level())
+
+    def _update(self) -> None:
+        """Anything has changed."""
+        self._update_irq()
         self._show()
 
     def _show(self) -> None:
@@ -238,7 +243,7 @@ class Uart16550A:
         s.timeout_interrupt = False
         self._reveal_errors()
         self._restart_timeout(now)
-        self._update_irq()
+        self._update()
         return data
 
     def _read_iir(self) -> int:
@@ -252,7 +257,7 @@ class Uart16550A:
         value = self._lsr()
         if self._state.line_errors:
             self._state.line_errors = 0
-            self._update_irq()
+            self._update()
         return value
 
     def _read_msr(self) -> int:
@@ -260,7 +265,7 @@ class Uart16550A:
         value = self._modem_inputs | s.modem_deltas
         if s.modem_deltas:
             s.modem_deltas = 0
-            self._update_irq()
+            self._update()
         return value
 
     def _write_thr(self, value: int, now: int) -> None:
@@ -295,7 +300,7 @@ class Uart16550A:
             s.timeout_interrupt = False
             self._timer.cancel(CHARACTER_TIMEOUT)
         s.fcr = value & reg.FCR_KEPT if enable else 0
-        self._update_irq()
+        self._update()
 
     def _write_lcr(self, value: int, now: int) -> None:
         s = self._state
@@ -311,7 +316,7 @@ class Uart16550A:
 
     def _modem_changed(self, before: int) -> None:
         self._state.modem_deltas |= reg.modem_deltas(before, self._modem_inputs)
-        self._update_irq()
+        self._update()
 
     def _shift_in(self, data: int, errors: int, now: int) -> None:
         """A whole character is in the shift register (data sheet, LSR bit 1, for what an overrun keeps)."""
@@ -325,7 +330,7 @@ class Uart16550A:
             if not s.fcr & reg.FCR_ENABLE:
                 s.rcvr_fifo[0] = entry
         self._reveal_errors()
-        self._update_irq()
+        self._update()
 
     def _reveal_errors(self) -> None:
         """LSR shows a character's errors once it is at the top of the FIFO."""

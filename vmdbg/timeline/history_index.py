@@ -19,6 +19,8 @@ from vmdbg.units import Tick
 
 MOST_BYTES = 32 << 20
 """Of memory. What does not fit is searched as if nothing were known of it."""
+WORTH_A_WAY_ROUND = 1 << 16
+"""Ticks. Fewer are gone through more quickly than round: stops are taken off and put back, the machine moved."""
 SETTLED = 64
 """Ticks after an access to a device at which its instruction is surely over."""
 
@@ -55,6 +57,8 @@ class HistoryIndex:
         self._mapped: Mappings = frozenset()
         self.wanted = True
         """Whether what runs is added."""
+        self.worth_a_way_round = WORTH_A_WAY_ROUND
+        """Ticks without a chance that next_chance() tells of."""
         self.foreseen = 4
         """Parts of which it is looked up which pages they touch."""
 
@@ -162,10 +166,24 @@ class HistoryIndex:
     ) -> tuple[Position, Position]:
         """The first instant from `position` on from which a run with `stops` could be stopped, `end` at the latest.
 
-        And up to where that is known. `start` and `end` are those of the history.
+        And up to where that is known. `start` and `end` are those of the history. What is not worth a way round counts
+        as if it could be stopped there.
         """
-        at = bisect_right(self._parts, position, key=_start) - 1
         aliases = self._known_aliases(start, end)
+        chance, until = self._next_chance(position, stops, aliases, end)
+        if chance.tick - position.tick < self.worth_a_way_round:
+            chance = position
+        while until < end and until.tick - chance.tick < self.worth_a_way_round:
+            another, its_end = self._next_chance(until, stops, aliases, end)
+            if another.tick - until.tick >= self.worth_a_way_round:
+                break
+            until = its_end
+        return chance, until
+
+    def _next_chance(
+        self, position: Position, stops: Stops, aliases: Aliases, end: Position
+    ) -> tuple[Position, Position]:
+        at = bisect_right(self._parts, position, key=_start) - 1
         while position < end:
             if at < 0 or not self._parts[at].start <= position < self._parts[at].end:
                 return position, self._parts[at + 1].start if at + 1 < len(self._parts) else end

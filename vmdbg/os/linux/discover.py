@@ -12,11 +12,12 @@ from vmdbg.os.linux.kernel import Kernel
 from vmdbg.os.linux.memory import TEXT_ALIGNMENT, KernelMemory, image_base
 from vmdbg.os.linux.symbols import KernelTable
 from vmdbg.os.seam import DamagedError, GuestView
-from vmdbg.units import Linear
-from vmdbg.x86.linear_memory import UnmappedLinearError
+from vmdbg.units import Linear, Physical
+from vmdbg.x86.physical_memory import UnmappedPhysicalError
 
 IMAGE_SIZE = 64 << 20
 BANNER = re.compile(rb"Linux version (\S+) [^\0]{10,400}?\n")
+_BANNER_START = b"Linux version "
 _RODATA_HEAD = 4096
 _BUILD_ID = re.compile(rb"\x04\0\0\0\x14\0\0\0\x03\0\0\0GNU\0(.{20})", re.DOTALL)
 
@@ -73,14 +74,22 @@ class Discoverer:
 
 
 def find_banner(memory: KernelMemory, base: int) -> tuple[bytes, int] | None:
-    """`linux_banner`: it lies at the head of the read-only data, which is aligned like the text."""
-    for address in range(base, base + IMAGE_SIZE, TEXT_ALIGNMENT):
+    """`linux_banner`: it lies at the head of the read-only data, which is aligned like the text.
+
+    The image is one piece of physical memory. Whether what is found there is mapped is looked at last, for a walk costs
+    most and most guests' memory has nothing like it.
+    """
+    start = memory.translate(base)
+    if start is None:
+        return None
+    for offset in range(0, IMAGE_SIZE, TEXT_ALIGNMENT):
         try:
-            match = BANNER.search(memory.read(address, _RODATA_HEAD))
-        except UnmappedLinearError:
+            head = memory.view.memory.read(Physical(start + offset), _RODATA_HEAD)
+        except UnmappedPhysicalError:
             return None
-        if match:
-            return match[0], address + match.start()
+        match = BANNER.search(head) if _BANNER_START in head else None
+        if match and memory.translate(base + offset) == start + offset:
+            return match[0], base + offset + match.start()
     return None
 
 

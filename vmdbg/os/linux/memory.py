@@ -30,7 +30,7 @@ class KernelMemory:
 
     def __init__(self, view: GuestView) -> None:
         self.view = view
-        paging = next(processors_in_long_mode(view), view).paging
+        paging = next(filter(_is_long, (cpu.paging for cpu in (view, *view.cpus))), None) or view.paging
         root = paging.cr3 & ~_CR3_FLAGS
         roots = [root, root & ~PTI_USER_PGTABLE] if root & PTI_USER_PGTABLE else [root]
         self._spaces = [LinearMemory(view.memory, replace(paging, cr3=root)) for root in roots]
@@ -149,6 +149,10 @@ class KernelMemory:
             except UnmappedPhysicalError:
                 size -= TEXT_ALIGNMENT
         return self.read(address, size)
+
+
+def _is_long(paging: Paging) -> bool:
+    return paging.mode.is_long
 
 
 def processors_in_long_mode(view: GuestView) -> Iterator[CpuView]:
