@@ -7,7 +7,6 @@ did not exist yet, is entered here, and what returned to it comes before it.
 
 from __future__ import annotations
 
-import enum
 from dataclasses import replace
 
 from vmdbg.debugger.context import (
@@ -24,11 +23,13 @@ from vmdbg.engine.exits import Access, BreakpointHit, Delivery, DeliveryKind, Ex
 from vmdbg.engine.stops import Breakpoints, Catches, Stops, Watchpoint
 from vmdbg.machine.inputs import Edit
 from vmdbg.machine.snapshot import Position
+from vmdbg.timeline.arrivals import Arrival, Came
 from vmdbg.timeline.cpu_turns import previous_of
 from vmdbg.timeline.outcomes import Passage, TimelineOutcome
 from vmdbg.timeline.reverse import reverse_search
-from vmdbg.timeline.steps_back import previous, skip_inputs_back
+from vmdbg.timeline.steps_back import arrival, previous, skip_inputs_back
 from vmdbg.timeline.stops import arm
+from vmdbg.timeline.timeline import LONGEST_INSTRUCTION
 from vmdbg.units import Linear
 from vmdbg.x86.linear_memory import LinearMemory
 
@@ -37,7 +38,7 @@ RING_3 = 3
 NEAR = 16
 """Instructions in which code of the kernel that returns to itself makes its own frame, as Linux does to serialize."""
 PAGING, SYSTEM_CALLS = 1 << 31, 1
-IRET, LONGEST_RETURN = b"\xcf", 15
+IRET = b"\xcf"
 
 
 class InterruptionSearch:
@@ -149,12 +150,12 @@ class InterruptionSearch:
             for _ in range(NEAR):
                 if timeline.position <= timeline.start:
                     break
-                before, came = what_came(debugger)
-                if before is None:
+                arrived = what_came(debugger)
+                if arrived is None:
                     break
-                timeline.go(before)
+                timeline.go(arrived.before)
                 if current_context(debugger.engine) == self._context:
-                    own = came is not Came.DELIVERY
+                    own = arrived.came is not Came.DELIVERY
                     break
             timeline.go(self._here)
             debugger.look_at(self._cpu)
@@ -192,42 +193,32 @@ def is_caught(catches: Catches, delivery: Delivery) -> bool:
     return delivery.vector in (catches.interrupts if outside else catches.vectors)
 
 
-class Came(enum.Enum):
-    """What leads from one instant to the next."""
+def what_came(debugger: Debuggee) -> Arrival | None:
+    """How the CPU that is looked at came to this instant. The guest stays here. None: it has done nothing yet.
 
-    INPUT = "input"
-    DELIVERY = "delivery"
-    INSTRUCTION = "instruction"
-
-
-def what_came(debugger: Debuggee) -> tuple[Position | None, Came]:
-    """The instant before this one of the CPU that is looked at, and what led on from there. The guest stays here.
-
-    Nothing is to be armed. None: it has done nothing yet.
+    Nothing is to be armed.
     """
     timeline, now = debugger.timeline, debugger.position
-    if len(debugger.cpus) > 1:
-        return _what_came_to_one(debugger, now)
-    before = previous(timeline, now)
-    history, last = timeline.history, debugger.engine.delivery()
-    if history.count_before(now) > history.count_before(before):
-        return before, Came.INPUT
-    delivered = last is not None and last.tick == now.tick
-    return before, Came.DELIVERY if delivered else Came.INSTRUCTION
-
-
-def _what_came_to_one(debugger: Debuggee, now: Position) -> tuple[Position | None, Came]:
-    timeline, engine, cpu = debugger.timeline, debugger.engine, debugger.cpu.number
-    before, came = previous_of(timeline, now, cpu), Came.INSTRUCTION
-    if before is not None and timeline.history.is_due:
-        came = Came.INPUT
-    elif before is not None:
-        deliveries = engine.delivery_count
-        debugger.machine.step()
-        came = Came.DELIVERY if engine.delivery_count > deliveries else came
+    if len(debugger.cpus) == 1:
+        return arrival(timeline, now)
+    cpu = debugger.cpu.number
+    before = previous_of(timeline, now, cpu)
+    found = _step_of_one(debugger, before) if before is not None else None
     timeline.go(now)
     debugger.look_at(cpu)
-    return before, came
+    return found
+
+
+def _step_of_one(debugger: Debuggee, before: Position) -> Arrival:
+    """What leads on from where the guest stands. Others may have run since."""
+    timeline, engine = debugger.timeline, debugger.engine
+    if timeline.history.is_due:
+        return Arrival(before, Came.INPUT)
+    code, deliveries = engine.read_linear(engine.linear_pc, LONGEST_INSTRUCTION), engine.delivery_count
+    debugger.machine.step()
+    if engine.delivery_count > deliveries:
+        return Arrival(before, Came.DELIVERY)
+    return Arrival(before, Came.INSTRUCTION, code[: debugger.machine.clock - before.tick])
 
 
 def to_first_instant(debugger: Debuggee) -> Stop | None:
@@ -241,33 +232,17 @@ def to_first_instant(debugger: Debuggee) -> Stop | None:
     while timeline.position > timeline.start:
         here = timeline.position
         with timeline.undisturbed():
-            before, came = what_came(debugger)
-            if before is None:
+            arrived = what_came(debugger)
+            if arrived is None:
                 return None
-            if came is Came.INPUT:
+            if arrived.came is Came.INPUT:
                 if isinstance(timeline.history.inputs[timeline.history.count_before(here) - 1].input, Edit):
                     return None
-                timeline.go(before)
+                timeline.go(arrived.before)
                 skip_inputs_back(timeline)
                 continue
-            returned = came is Came.INSTRUCTION and _is_interrupt_return(debugger, before, here)
+        returned = arrived.came is Came.INSTRUCTION and arrived.code.endswith(IRET)
         found = InterruptionSearch(debugger).find() if returned else None
         if not isinstance(found, Position):
             return found
     return None
-
-
-def _is_interrupt_return(debugger: Debuggee, before: Position, here: Position) -> bool:
-    """Whether the instruction from the one instant to the other is IRET, whatever its prefixes."""
-    timeline, cpu, several = debugger.timeline, debugger.cpu.number, len(debugger.cpus) > 1
-    length = here.tick - before.tick
-    if not several and length > LONGEST_RETURN:
-        return False
-    timeline.go(before)
-    code = debugger.linear().read_prefix(debugger.pc, min(length, LONGEST_RETURN))
-    if several:  # others may have run since
-        debugger.machine.step()
-        code = code[: debugger.machine.clock - before.tick]
-    timeline.go(here)
-    debugger.look_at(cpu)
-    return code[-1:] == IRET

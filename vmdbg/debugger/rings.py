@@ -7,12 +7,13 @@ from dataclasses import replace
 
 from vmdbg.debugger.actions import Continue, Step, StepMode
 from vmdbg.debugger.debuggee import Debuggee
-from vmdbg.debugger.interruptions import Came, what_came
+from vmdbg.debugger.interruptions import what_came
 from vmdbg.debugger.judge import counted, would_stop
 from vmdbg.debugger.runs import ContinueRun, Run, StepRun
 from vmdbg.debugger.stops import EventStop, ExceptionStop, HistoryStart, Interrupted, StepDone, Stop
 from vmdbg.engine.exits import DeliveryKind, EventCaught, EventKind, ExceptionDelivered
 from vmdbg.engine.stops import Catches
+from vmdbg.timeline.arrivals import Came
 from vmdbg.timeline.outcomes import TimelineOutcome
 from vmdbg.timeline.reverse import reverse_search
 from vmdbg.timeline.steps_back import previous
@@ -165,12 +166,10 @@ def _back(debugger: Debuggee, wanted: Callable[[Stop], bool]) -> Stop:
 
     with timeline.undisturbed():
         if timeline.position > timeline.start:
-            here = timeline.position
-            before, came = what_came(debugger)
-            last_delivery = engine.delivery()
-            led_here = came is Came.DELIVERY and last_delivery is not None and wanted(ExceptionStop(last_delivery))
-            timeline.go(before if led_here and before is not None else here)
-            if led_here:
+            arrived, struck = what_came(debugger), engine.delivery()
+            delivered = arrived is not None and arrived.came is Came.DELIVERY
+            if arrived is not None and delivered and struck is not None and wanted(ExceptionStop(struck)):
+                timeline.go(arrived.before)
                 return StepDone()
     debugger.points.arm(engine)
     with timeline.undisturbed() as stops:

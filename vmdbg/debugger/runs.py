@@ -82,8 +82,8 @@ class ContinueRun:
                 self._judged = False
                 before = debugger.position
                 outcome = debugger.timeline.run(end, over_breakpoint=self._over)
-                stands = self._over and debugger.position == before  # left before anything ran: still to be passed
-                self._over = stands or has_yet_to_run(outcome)
+                # left before anything ran, it is still to be passed
+                self._over = has_yet_to_run(outcome) or (self._over and debugger.position == before)
                 if isinstance(outcome, LimitReached):
                     reached = self._limit is not None and debugger.machine.clock >= self._limit
                     return StepDone() if reached else None

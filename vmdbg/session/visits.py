@@ -22,9 +22,10 @@ class Visits:
     def on_stop(self, stop: Stop) -> None:
         if self.returning:
             return
-        debugger = self._view.debugger
-        del self.places[self.current + 1 :]
-        if not self.places or self.places[-1][0] != debugger.position:
-            self.places.append((debugger.position, debugger.pc, headline(self._view, stop)))
-        del self.places[:-KEPT]
-        self.current = len(self.places) - 1
+        debugger, places = self._view.debugger, self.places
+        here = debugger.position
+        del places[self.current + 1 :]
+        if not places or places[-1][0] != here:
+            places.append((here, debugger.pc, headline(self._view, stop)))
+            del places[:-KEPT]
+        self.current = len(places) - 1

@@ -30,31 +30,24 @@ class EndOfHistory:
 
 
 TimelineOutcome = Outcome | EndOfHistory
+_SILENT = (LimitReached, StopRequested)
+_AHEAD = (BreakpointHit, EventCaught)
+_ASKED_FOR = (*_SILENT, *_AHEAD, Stepped, WatchpointHit, ExceptionDelivered, DevicesCaught)
 
 
 def says_nothing(outcome: TimelineOutcome) -> bool:
     """Whether it tells of no event: time was up, or somebody wanted a look in between."""
-    return isinstance(outcome, LimitReached | StopRequested)
+    return isinstance(outcome, _SILENT)
 
 
 def has_yet_to_run(outcome: TimelineOutcome) -> bool:
     """Whether it stopped before the instruction that it is about, which the next run must be told to pass."""
-    return isinstance(outcome, BreakpointHit | EventCaught)
+    return isinstance(outcome, _AHEAD)
 
 
 def ends_by_itself(outcome: TimelineOutcome) -> bool:
     """Whether the guest ended a run, which nobody had asked for."""
-    return not isinstance(
-        outcome,
-        LimitReached
-        | StopRequested
-        | Stepped
-        | BreakpointHit
-        | WatchpointHit
-        | ExceptionDelivered
-        | EventCaught
-        | DevicesCaught,
-    )
+    return not isinstance(outcome, _ASKED_FOR)
 
 
 def comes_before(outcome: TimelineOutcome, position: Position, bound: Position) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from vmdbg.engine.exits import StopRequested
 from vmdbg.machine.snapshot import Position
+from vmdbg.timeline.arrivals import Arrival, Came
 from vmdbg.timeline.timeline import LONGEST_INSTRUCTION, Timeline
 from vmdbg.units import Tick
 
@@ -35,18 +36,44 @@ def skip_inputs_back(timeline: Timeline) -> None:
 
 
 def previous(timeline: Timeline, now: Position) -> Position:
-    """The instant before `now`, which is after the start. Moves the machine; call it while nothing is armed."""
-    machine = timeline.machine
+    """The instant before `now`, which is after the start. May move the machine; call it while nothing is armed."""
+    return arrival(timeline, now).before
+
+
+def arrival(timeline: Timeline, now: Position) -> Arrival:
+    """How `now`, which is after the start, was come to. Where the machine has to be moved, it is at `now` then.
+
+    Call it while nothing is armed. What is passed on the way is kept, for whoever steps back asks for that next.
+    """
+    known = timeline.arrivals.get(now)
+    if known is not None:
+        return known
     timeline.go(max(Position(now.tick), timeline.start))
     if timeline.position >= now:  # an instruction retired and trapped in one go, or nothing came at this tick
         timeline.go(max(Position(Tick(now.tick - LONGEST_INSTRUCTION)), timeline.start))
     _back_to_halt(timeline)
+    timeline.arrivals.clear()
     while True:
-        before = timeline.position
-        while isinstance(machine.step(Tick(now.tick + 1)), StopRequested) and machine.halted:
-            pass
-        if timeline.position >= now or timeline.position == before:
-            return before
+        found = _step(timeline, Tick(now.tick + 1))
+        if timeline.position > found.before:
+            timeline.arrivals[timeline.position] = found
+        if timeline.position >= now or timeline.position == found.before:
+            return found
+
+
+def _step(timeline: Timeline, limit: Tick) -> Arrival:
+    """To the next instant, if there is one."""
+    machine, engine = timeline.machine, timeline.machine.engine
+    before, inputs, deliveries = timeline.position, timeline.history.taken(), engine.delivery_count
+    code = engine.read_linear(engine.linear_pc, LONGEST_INSTRUCTION)
+    while isinstance(machine.step(limit), StopRequested) and machine.halted:
+        pass
+    if timeline.history.taken() > inputs:
+        return Arrival(before, Came.INPUT)
+    if engine.delivery_count > deliveries:
+        return Arrival(before, Came.DELIVERY)
+    length = machine.clock - before.tick
+    return Arrival(before, Came.INSTRUCTION, code[:length] if length <= LONGEST_INSTRUCTION else b"")
 
 
 def _back_to_halt(timeline: Timeline) -> None:

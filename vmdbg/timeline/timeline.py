@@ -22,6 +22,7 @@ from vmdbg.machine.media import TakenBack
 from vmdbg.machine.outcome import Outcome
 from vmdbg.machine.snapshot import Position
 from vmdbg.timeline import stops
+from vmdbg.timeline.arrivals import Arrival
 from vmdbg.timeline.checkpoint import DEFAULT_BUDGET, Checkpoint, Checkpoints
 from vmdbg.timeline.console_log import ConsoleLog
 from vmdbg.timeline.history import History, PlacedInput
@@ -120,6 +121,8 @@ class Timeline:
         self._closed = closed_at is not None
         self._end = closed_at if closed_at is not None else first.position
         self.keeping = Keeping(first.position)
+        self.arrivals: dict[Position, Arrival] = {}
+        """How some instants were come to, which were gone through one by one last."""
         self.index = HistoryIndex(machine.engine, machine.pc.device_events.request_listeners)
         self.index.moved_to(first.position)
         self._update_writable()
@@ -181,6 +184,7 @@ class Timeline:
     def _failed(self, error: VmdbgError) -> None:
         """What led here is not to be believed, unless it was withdrawn."""
         self._torn = self._torn or not isinstance(error, MediumError)
+        self.arrivals.clear()
 
     def _advance_part(self, target: Position, over_breakpoint: bool) -> Outcome:
         INTERRUPTION.check()
@@ -513,6 +517,7 @@ class Timeline:
         self.history.drop_future()
         self.checkpoints.drop_after(position)
         self.index.drop_after(position)
+        self.arrivals.clear()
         self.console.cut(position.tick)
         self.verification.drop_after(position)
         self.bookmarks = {name: mark for name, mark in self.bookmarks.items() if mark <= position}

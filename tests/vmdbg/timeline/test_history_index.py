@@ -131,6 +131,7 @@ def compare(
         timeline, seen = history(machine, rng, ticks)
         answered = passed_over = 0
         for _ in range(questions):
+            timeline.index.worth_a_way_round = rng.choice([0, ticks // 100])
             asked = question(rng, seen, places)
             start = timeline.start if rng.random() < 0.7 else instant(timeline, rng)
             rows: Sequence[object] = scan(timeline, asked, start, timeline.end)
