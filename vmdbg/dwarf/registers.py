@@ -17,6 +17,10 @@ NUMBERS_32: dict[int, str] = {
 PRESERVED_64 = frozenset({"rbx", "rbp", "r12", "r13", "r14", "r15"})
 """What a function gives back to its caller as it was, unless its frame information says otherwise."""
 PRESERVED_32 = frozenset({"rbx", "rbp", "rsi", "rdi"})
+SYSTEM = ("fs_base", "gs_base", "cs", "ss", "ds", "es", "fs", "gs")
+"""Which a call does not touch."""
+_KEPT_64, _KEPT_32 = (*sorted(PRESERVED_64), *SYSTEM), (*sorted(PRESERVED_32), *SYSTEM)
+_SET_64, _SET_32 = frozenset(NUMBERS_64.values()), frozenset(NUMBERS_32.values())
 XMM_BYTES = 16
 
 
@@ -30,5 +34,11 @@ def register_bytes(name: str, address_size: int) -> int:
     return XMM_BYTES if name.startswith("xmm") else address_size
 
 
-def preserved(address_size: int) -> frozenset[str]:
-    return PRESERVED_64 if address_size == 8 else PRESERVED_32
+def kept_by_calls(address_size: int) -> tuple[str, ...]:
+    """What a caller's registers are by the inner frame's, where its frame information says nothing of them."""
+    return _KEPT_64 if address_size == 8 else _KEPT_32
+
+
+def register_set(address_size: int) -> frozenset[str]:
+    """All that frame information can speak of."""
+    return _SET_64 if address_size == 8 else _SET_32

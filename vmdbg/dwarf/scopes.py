@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from elftools.dwarf.compileunit import CompileUnit
 from elftools.dwarf.die import DIE
@@ -36,7 +37,7 @@ class Variable:
         return "DW_AT_declaration" in self.die.attributes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Scope:
     """A function that an address is in: `die` is its own entry, or that of one inlined copy.
 
@@ -77,8 +78,12 @@ class Scope:
 
     def parameters(self) -> list[Variable]:
         """In the order in which they are declared: copies of an inlined function may list them otherwise."""
+        return list(self._parameters)
+
+    @cached_property
+    def _parameters(self) -> tuple[Variable, ...]:
         found = [one for one in _variables(self.die) if one.is_parameter]
-        return sorted(found, key=lambda one: [*with_origins(one.die)][-1].offset)
+        return tuple(sorted(found, key=lambda one: [*with_origins(one.die)][-1].offset))
 
     def locals(self) -> list[Variable]:
         """The innermost block's first; one of an inner block hides its namesakes, which are listed all the same."""

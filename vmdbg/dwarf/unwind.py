@@ -23,7 +23,7 @@ from vmdbg.dwarf.frame_rules import (
 from vmdbg.dwarf.location import BaseType
 from vmdbg.dwarf.machine import CallerRegisters, Machine
 from vmdbg.dwarf.operations import Operations, operations
-from vmdbg.dwarf.registers import preserved, register_names
+from vmdbg.dwarf.registers import kept_by_calls, register_names, register_set
 from vmdbg.dwarf.stack_machine import StackMachine
 
 DAMAGED = (ValueError, IndexError, KeyError, OverflowError)
@@ -86,6 +86,8 @@ class Step:
         except DAMAGED as error:
             raise UnwindError(f"the frame information of {address:#x} is damaged: {error}") from error
         self._names = register_names(machine.address_size)
+        self._all = register_set(machine.address_size)
+        self._kept = kept_by_calls(machine.address_size)
 
     @property
     def is_signal(self) -> bool:
@@ -107,15 +109,13 @@ class Step:
         if isinstance(return_rule, Undefined):
             return None
         cfa = self.cfa()
-        found: dict[str, int] = {}
-        unchanged: dict[str, int] = {}
-        for number, name in self._names.items():
-            rule = self._row.rules.get(number)
-            value = self._value(rule, name, cfa)
+        registers, names = self._machine.registers, self._names
+        spoken_of = {names[number]: rule for number, rule in self._row.rules.items() if number in names}
+        found = {name: registers[name] for name in self._kept if name not in spoken_of and name in registers}
+        for name, rule in spoken_of.items():
+            value = self._value(rule, name, cfa) if name != "rip" else None
             if value is not None:
                 found[name] = value
-            elif rule is None and (left := self._left(name)) is not None:
-                unchanged[name] = left
         if return_rule is None:
             raise UnwindError("the frame information does not say where the return address is")
         pc = self._value(return_rule, "rip", cfa)
@@ -123,28 +123,24 @@ class Step:
             raise UnwindError("the return address is not known")
         found["rip"] = pc & self._machine.mask
         found.setdefault("rsp", cfa)
+        left = {**self._machine.unchanged, **registers}
+        unchanged = {
+            name: value
+            for name, value in left.items()
+            if name in self._all and name not in spoken_of and name not in found
+        }
         return CallFrame(CallerRegisters(found, unchanged), cfa, self.is_signal)
 
-    def _left(self, name: str) -> int | None:
-        """What a register has that nobody speaks of."""
-        registers = self._machine.registers
-        return registers.get(name, self._machine.unchanged.get(name))
-
-    def _value(self, rule: Rule | None, name: str, cfa: int) -> int | None:
+    def _value(self, rule: Rule, name: str, cfa: int) -> int | None:
         """None for what is not known. Raises VmdbgError where memory cannot be read."""
         machine = self._machine
         match rule:
-            case None:
-                if name == "rsp":
-                    return cfa
-                kept = name in preserved(machine.address_size) or name in _SYSTEM
-                return machine.registers.get(name) if kept else None
+            case AtOffset(offset):
+                return machine.word(cfa + offset)
             case Undefined():
                 return None
             case SameValue():
                 return machine.registers.get(name)
-            case AtOffset(offset):
-                return machine.word(cfa + offset)
             case ValueAtOffset(offset):
                 return cfa + offset & machine.mask
             case InOther(number):
@@ -162,7 +158,3 @@ class Step:
             return evaluation.address(operations(expression, self._machine.address_size))
         except DAMAGED as error:
             raise UnwindError(f"the frame information is damaged: {error}") from error
-
-
-_SYSTEM = frozenset({"fs_base", "gs_base", "cs", "ss", "ds", "es", "fs", "gs"})
-"""Which a call does not touch."""

@@ -22,12 +22,13 @@ def history(session: Session, arguments: Arguments) -> Document:
     """List where the guest stopped in this session; `back` and `forward` go there again."""
     visits = session.part(Visits)
     first = max(0, len(visits.places) - max(1, arguments.number))
+    places = {pc: place_text(session, pc) for pc in dict.fromkeys(pc for _, pc, _ in visits.places[first:])}
     rows = [
         (
             text("=>" if number == visits.current else "", Style.CURRENT),
             count(number),
             text(str(position)),
-            place_text(session, pc),
+            places[pc],
             text(why),
         )
         for number, (position, pc, why) in list(enumerate(visits.places))[first:]
