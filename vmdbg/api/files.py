@@ -7,18 +7,13 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from devices.display.frame import Frame
 from vmdbg.api.standing import Address, Standing
 from vmdbg.errors import RecordingError, UserError
 from vmdbg.expressions.place import Aim
 from vmdbg.machine.snapshot import Position
-from vmdbg.recording.save import record_on, save_recording, save_snapshot
-from vmdbg.recording.writer import start_recording
-from vmdbg.session import dumping
-from vmdbg.session.screen import frame_of
-from vmdbg.session.screenshot import write_screenshot
 
 if TYPE_CHECKING:
+    from devices.display.frame import Frame
     from vmdbg.document.lanes import Chart
     from vmdbg.document.strip import Strip
     from vmdbg.queries.queries import Queries
@@ -29,12 +24,16 @@ class Keeping(Standing):
 
     def record(self, path: str | PathLike[str], *, embed: bool = True) -> None:
         """Record everything from now on, which must be the start of the history. Raises UserError."""
+        from vmdbg.recording.writer import start_recording
+
         if self.position != self.start or not self.live:
             raise UserError("recording begins where the history does: use save_recording() to write what has happened")
         self._writer = start_recording(fspath(path), self.timeline, embed=embed)
 
     def record_on(self, path: str | PathLike[str]) -> None:
         """Write the whole history to a new file, and all that comes. At its end. Raises UserError, RecordingError."""
+        from vmdbg.recording.save import record_on
+
         if self.position != self.end or not self.live:
             raise UserError("recording goes on where the history does: go to its end, or `fork` it here")
         if self.timeline.recorder is not None:
@@ -48,10 +47,14 @@ class Keeping(Standing):
 
     def save_recording(self, path: str | PathLike[str]) -> None:
         """Write the whole history to a new file. Raises UserError, RecordingError."""
+        from vmdbg.recording.save import save_recording
+
         save_recording(self.timeline, fspath(path))
 
     def save_snapshot(self, path: str | PathLike[str]) -> None:
         """Write this instant to a new file; resume() goes on from it. Raises UserError, RecordingError."""
+        from vmdbg.recording.save import save_snapshot
+
         save_snapshot(self.timeline, fspath(path))
 
     def dump_core(self, path: str | PathLike[str], *, kdump: bool = False) -> Path:
@@ -59,23 +62,31 @@ class Keeping(Standing):
 
         Returns where it is. Raises UserError.
         """
+        from vmdbg.session.dumping import dump_core
+
         place = self.session.files.place(fspath(path))
-        dumping.dump_core(self.session, place, compressed=kdump)
+        dump_core(self.session, place, compressed=kdump)
         return place
 
     def dump_memory(self, path: str | PathLike[str], start: Address, end: Address, *, physical: bool = False) -> Path:
         """Write [start, end) of linear or physical memory to a new file. Raises UserError, which names a hole."""
+        from vmdbg.session.dumping import dump_memory
+
         first, last = (self._place(one, Aim.DATA, physical=physical).address for one in (start, end))
         place = self.session.files.place(fspath(path))
-        dumping.dump_memory(self.session, place, first, last, physical=physical)
+        dump_memory(self.session, place, first, last, physical=physical)
         return place
 
     def screenshot(self, path: str | PathLike[str]) -> Path:
         """Write what a monitor at the machine shows at this instant to a new PNG file. Raises UserError."""
+        from vmdbg.session.screenshot import write_screenshot
+
         return write_screenshot(self.session, fspath(path))[0]
 
     def screen(self) -> Frame:
         """What a monitor shows: width, height, and three bytes a dot, red, green and blue. Raises UserError."""
+        from vmdbg.session.screen import frame_of
+
         return frame_of(self.debugger.machine)
 
     @property

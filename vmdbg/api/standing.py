@@ -22,7 +22,6 @@ from vmdbg.machine.digest import Digest, digest
 from vmdbg.machine.schedule import Turn
 from vmdbg.machine.snapshot import Position
 from vmdbg.recording.reader import Recording
-from vmdbg.recording.writer import RecordingWriter
 from vmdbg.session.linux import need_linux
 from vmdbg.session.positions import place_sometime
 from vmdbg.session.registry import Effect
@@ -33,6 +32,7 @@ from vmdbg.units import Linear, Physical, Tick
 
 if TYPE_CHECKING:
     from vmdbg.os.linux.operating_system import Linux
+    from vmdbg.recording.writer import RecordingWriter
 
 Address = int | str
 """A number, or an expression, symbol or file:line as the prompt takes it."""

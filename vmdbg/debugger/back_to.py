@@ -10,7 +10,6 @@ from vmdbg.debugger.debuggee import Debuggee
 from vmdbg.debugger.guest import Guest
 from vmdbg.debugger.points import Condition
 from vmdbg.debugger.stops import BreakpointStop, StepDone, Stop
-from vmdbg.x86.boundaries import calls_before
 from vmdbg.x86.instruction import MAX_LENGTH
 
 OWNER = "step"
@@ -32,6 +31,8 @@ def back_to(debugger: Debuggee, addresses: Sequence[int], condition: Condition) 
 
 def calls_to(guest: Guest, pc: int) -> list[int]:
     """Where calls lie that return to `pc`; of several only one has ever run."""
+    from vmdbg.x86.boundaries import calls_before
+
     code = guest.linear().read_suffix(pc, MAX_LENGTH)
     return [pc - len(code) + offset for offset in calls_before(code, guest.cpu.width)]
 

@@ -16,7 +16,6 @@ from vmdbg.machine.machine import Machine
 from vmdbg.units import Linear
 from vmdbg.x86.descriptor_tables import DescriptorTables, Table, read_table
 from vmdbg.x86.descriptors import Gate, Segment, Selector, UnusedDescriptor, decode_gate
-from vmdbg.x86.disassembly import disassembler
 from vmdbg.x86.exceptions import DOUBLE_FAULT, PAGE_FAULT, vector_name
 from vmdbg.x86.fields import changed_words
 from vmdbg.x86.instruction import MAX_LENGTH, Instruction, OperandAccess
@@ -201,6 +200,8 @@ class _Fault:
     # the instruction
 
     def _instruction(self) -> Instruction | None:
+        from vmdbg.x86.disassembly import disassembler
+
         code = self._read(self._delivery.linear_pc, MAX_LENGTH)
         base = self._delivery.linear_pc - self._delivery.rip
         return disassembler(Width(self._delivery.width)).decode(code, self._delivery.rip, base) if code else None

@@ -16,7 +16,6 @@ from vmdbg.debugger.rings import USER, ToUserRun
 from vmdbg.debugger.runs import ContinueRun, Run, StepRun
 from vmdbg.debugger.stops import BreakpointStop, StepDone, Stop
 from vmdbg.units import Linear
-from vmdbg.x86.disassembly import disassembler
 from vmdbg.x86.instruction import MAX_LENGTH, Instruction, Kind
 
 MAX_LINE_STEPS = 1 << 20
@@ -30,6 +29,8 @@ SLICE_STEPS = 200
 
 def instruction_at(debugger: Debuggee) -> Instruction:
     """The one about to run."""
+    from vmdbg.x86.disassembly import disassembler
+
     read = debugger.engine.read_register
     width = debugger.cpu.width
     code = debugger.linear().read_prefix(debugger.pc, MAX_LENGTH)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.registers import RegisterFile
 from vmdbg.os.seam import Symbols
@@ -11,7 +13,9 @@ from vmdbg.session.symbol_file import guest_symbol_file
 from vmdbg.session.symbol_frames import SymbolFrames
 from vmdbg.session.system import GuestSystem
 from vmdbg.symbols.symbol_set import SymbolSet
-from vmdbg.x86.disassembly import Disassembler, disassembler
+
+if TYPE_CHECKING:
+    from vmdbg.x86.disassembly import Disassembler
 
 
 class KnownGuest:
@@ -39,6 +43,8 @@ class KnownGuest:
     @property
     def disassembler(self) -> Disassembler:
         """For the width that the CPU is in."""
+        from vmdbg.x86.disassembly import disassembler
+
         return disassembler(self.registers.mode.width)
 
     def describe(self, address: int) -> str:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from vmdbg.debugger.guest import Guest
 from vmdbg.debugger.points import Condition, Point
 from vmdbg.document.document import Style, Text, text
 from vmdbg.errors import VmdbgError
-from vmdbg.os.linux.oops import Oops, ReportKind, ReportPoint
+from vmdbg.os.linux.report_kind import ReportKind
 from vmdbg.session.kernel_watch import KernelWatch
 from vmdbg.session.linux import find_linux, need_linux
 from vmdbg.session.view import View
 from vmdbg.x86.exceptions import PAGE_FAULT
+
+if TYPE_CHECKING:
+    from vmdbg.os.linux.oops import Oops, ReportPoint
 
 OWNER = "oops"
 """With the session's, the owner of the breakpoints."""

@@ -15,6 +15,8 @@ from vmdbg.units import Linear
 
 UNKNOWN_SIZE_REACH = 1 << 12
 """How far beyond the last symbol without a size an address still counts as its."""
+MOST_NEAR = 4096
+"""Addresses of which it is remembered what they belong to: a stop asks for the same few again and again."""
 _HEAD = struct.Struct("<QQ")
 
 
@@ -99,6 +101,9 @@ class SymbolTable:
         self.is_elf = is_elf
         self.placement = Placement(slide)
         self._columns = entries if isinstance(entries, Columns) else Columns.of(entries)
+        self._near: dict[int, Location | None] = {}
+        """What addresses belong to that were asked for, with the placement that is `_near_at`."""
+        self._near_at = self.placement
 
     @property
     def columns(self) -> Columns:
@@ -135,6 +140,13 @@ class SymbolTable:
 
     def nearest(self, address: int) -> Location | None:
         """The symbol that contains the address; one without a size reaches to the next."""
+        if self._near_at is not self.placement or len(self._near) > MOST_NEAR:
+            self._near, self._near_at = {}, self.placement
+        if address not in self._near:
+            self._near[address] = self._nearest(address)
+        return self._near[address]
+
+    def _nearest(self, address: int) -> Location | None:
         raw = self.placement.to_file(address)
         if raw is None:
             return None

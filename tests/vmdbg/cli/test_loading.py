@@ -37,6 +37,11 @@ NOT_FOR_A_PLAIN_MACHINE = (
     "vmdbg.machine.saving", "vmdbg.machine.schedule_pct", "vmdbg.machine.shares", "vmdbg.os", "vmdbg.queries",
     "vmdbg.recording", "vmdbg.repl.prompt", "vmdbg.shares", "vmdbg.symbols", "vmdbg.timeline.timeline", "vmdbg.web",
 )  # fmt: skip
+MOST_OF_THE_API = 400
+NOT_FOR_THE_API = (
+    "capstone", "vmdbg.api.lab", "vmdbg.cores", "vmdbg.lab", "vmdbg.os.linux.operating_system", "vmdbg.queries",
+    "vmdbg.recording.writer", "vmdbg.session.screenshot", "vmdbg.web",
+)  # fmt: skip
 OF_ADDITIONS = {
     "--vga std": "devices.display.vga",
     "--device virtio-rng": "devices.virtio.entropy",
@@ -67,6 +72,16 @@ def test_a_plain_run_loads_no_more_than_its_machine_needs() -> None:
     needless = [m for m in modules if any(m == one or m.startswith(f"{one}.") for one in NOT_FOR_A_PLAIN_MACHINE)]
     assert not needless
     assert len(own(modules)) <= MOST_OF_A_RUN, sorted(own(modules))
+
+
+def test_the_api_loads_no_more_than_its_names_need() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys, vmdbg.api; print(*sys.modules)"],
+        capture_output=True, text=True, timeout=TIMEOUT, env=environment(), check=True,
+    )  # fmt: skip
+    modules = done.stdout.split()
+    assert not [m for m in modules if any(m == one or m.startswith(f"{one}.") for one in NOT_FOR_THE_API)]
+    assert len(own(modules)) <= MOST_OF_THE_API, len(own(modules))
 
 
 @pytest.mark.parametrize("option", ["--version", "--help"])

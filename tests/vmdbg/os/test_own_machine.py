@@ -14,7 +14,8 @@ from vmdbg.errors import VmdbgError
 from vmdbg.machine.digest import Digest, digest
 from vmdbg.machine.inputs import RegisterWrite
 from vmdbg.machine.snapshot import Position
-from vmdbg.os.linux.oops import ReportKind, Road, report_points
+from vmdbg.os.linux.oops import Road, report_points
+from vmdbg.os.linux.report_kind import ReportKind
 from vmdbg.os.seam import FrameKind, NotThereYetError
 from vmdbg.units import Tick
 

@@ -14,7 +14,8 @@ from tests.vmdbg.os.provocations import ACTIONS, provocation
 from vmdbg.commands import catalog
 from vmdbg.debugger.actions import Continue
 from vmdbg.document.plain import render_plain
-from vmdbg.os.linux.oops import ReportKind, printed_kind
+from vmdbg.os.linux.oops import printed_kind
+from vmdbg.os.linux.report_kind import ReportKind
 from vmdbg.session.registry import Effect
 from vmdbg.session.session import Session
 from vmdbg.units import Tick

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vmdbg.os.linux.oops import ReportKind
+from vmdbg.os.linux.report_kind import ReportKind
 from vmdbg.session.oops_watch import UNASKED, OopsWatch
 from vmdbg.session.session import Session
 

@@ -6,7 +6,8 @@ from vmdbg.commands.code.bt import frame_table
 from vmdbg.commands.declare import command
 from vmdbg.commands.linux.known import linux_here
 from vmdbg.document.document import Block, Document, Json, Style, Text, document, hexadecimal, joined, text
-from vmdbg.os.linux.oops import Oops, ReportKind
+from vmdbg.os.linux.oops import Oops
+from vmdbg.os.linux.report_kind import ReportKind
 from vmdbg.session.oops_watch import oops_headline
 from vmdbg.session.registry import Arguments, Group
 from vmdbg.session.session import Session

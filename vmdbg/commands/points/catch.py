@@ -18,7 +18,7 @@ from vmdbg.document.document import Document, Json, Style, document, text
 from vmdbg.engine.exits import EventKind
 from vmdbg.engine.stops import Catches
 from vmdbg.errors import UserError
-from vmdbg.os.linux.oops import ReportKind
+from vmdbg.os.linux.report_kind import ReportKind
 from vmdbg.session.oops_watch import OopsWatch
 from vmdbg.session.registry import Arguments, Group, Parser
 from vmdbg.session.session import Session

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from vmdbg.os.linux.bugs import bug_at
 from vmdbg.os.linux.printk_format import formatted
+from vmdbg.os.linux.report_kind import ReportKind
 from vmdbg.os.linux.tasks import current_address, find_task
 from vmdbg.os.linux.unwind import Unwinder
 from vmdbg.os.linux.walks import guarded
@@ -42,20 +43,6 @@ MAX_TEXT = 256
 Register = Callable[[str], int]
 Read = Callable[[Linear, int], bytes]
 """As much as there is of so many bytes."""
-
-
-class ReportKind(Enum):
-    """What sort of thing went wrong, as a word for people."""
-
-    OOPS = "oops"
-    PANIC = "panic"
-    WARNING = "warning"
-    SOFT_LOCKUP = "soft lockup"
-    HARD_LOCKUP = "hard lockup"
-    HUNG_TASK = "hung task"
-    RCU_STALL = "RCU stall"
-    MEMORY_ERROR = "memory error"
-    BUG = "bug"
 
 
 _PRINTED = tuple(
