@@ -18,6 +18,8 @@ from vmdbg.session.session import Session
 
 PAGE = REPOSITORY / "docs" / "repl.md"
 COLUMNS = 100
+WHOLE = 1000
+"""Columns for answers: where a long line goes on in another row depends on the addresses in it."""
 PROMPT = "vmdbg> "
 _NUMBERS = (
     (re.compile(r"0x[0-9a-f]+|\b[0-9a-f]{8,16}\b"), "ADDRESS"),
@@ -55,7 +57,7 @@ def shown(session: Session, line: str) -> str:
         return f"error: {error}"
     if as_json:
         return render_json(document)
-    lines = painter.document(document, COLUMNS)
+    lines = painter.document(document, WHOLE)
     if session.moments.stops > stops:
         sections = session.part(ContextState).sections
         lines += painter.document(show(session, sections), COLUMNS, crop=True)

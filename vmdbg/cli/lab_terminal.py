@@ -18,7 +18,7 @@ from vmdbg.host.terminal import terminal_is_gone
 from vmdbg.interruption import INTERRUPTION, StoppedError
 from vmdbg.repl.completion import CommandCompleter
 from vmdbg.repl.line_session import Typed, depth_of, line_session, style_of
-from vmdbg.repl.status import SEPARATOR, StatusBar
+from vmdbg.repl.status import SEPARATOR, StatusBar, fitted
 from vmdbg.repl.themes import Theme
 from vmdbg.session.session import Session
 
@@ -100,4 +100,4 @@ class LabTerminal:
         if session is None:
             return f" {self._where()} "
         bar = self._bars.setdefault(id(session), StatusBar(session))
-        return f" {self._where()} {SEPARATOR.strip()}{bar()}"[: os.get_terminal_size().columns]
+        return fitted(f" {self._where()} {SEPARATOR.strip()}{bar()}", os.get_terminal_size().columns)

@@ -32,6 +32,8 @@ class Style(Enum):
     STACK = "stack"
     HEAP = "heap"
     SOURCE = "source"
+    VERBATIM = "verbatim"
+    """Words whose lines are to stay lines, however narrow the terminal is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,13 +15,17 @@ _SPACE = Span(GAP)
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line. `depth` counts the sections around it; `heading` marks the title of one."""
+    """One line. `depth` counts the sections around it; `heading` marks the title of one.
+
+    `hang`: characters before its last column, below which what finds no room goes on; 0 if it has no columns.
+    """
 
     spans: tuple[Span, ...]
     depth: int = 0
     heading: bool = False
     picture: Picture | None = None
     """What the words stand for."""
+    hang: int = 0
 
     @property
     def plain(self) -> str:
@@ -58,11 +62,12 @@ def _table(block: Table, depth: int) -> Iterator[Line]:
     for row in block.rows:
         for index, cell in enumerate(row):
             widths[index] = max(widths[index], sum(len(span.text) for span in cell.spans))
+    hang = sum(widths[:-1]) + len(GAP) * max(len(widths) - 1, 0)
     if block.titles and block.rows:
         titles = [(Span(printable(column.title), Style.DIM),) for column in block.columns]
-        yield Line(_row(block, titles, widths), depth)
+        yield Line(_row(block, titles, widths), depth, hang=hang)
     for row in block.rows:
-        yield Line(_row(block, [_clean(cell.spans) for cell in row], widths), depth)
+        yield Line(_row(block, [_clean(cell.spans) for cell in row], widths), depth, hang=hang)
 
 
 def _row(block: Table, cells: Sequence[tuple[Span, ...]], widths: Sequence[int]) -> tuple[Span, ...]:
@@ -80,4 +85,5 @@ def _row(block: Table, cells: Sequence[tuple[Span, ...]], widths: Sequence[int])
 def _pairs(block: Pairs, depth: int) -> Iterator[Line]:
     width = max((len(name) for name, _ in block.rows), default=0)
     for name, value in block.rows:
-        yield Line((Span(printable(name).ljust(width) + GAP, Style.LABEL), *_clean(value.spans)), depth)
+        spans = (Span(printable(name).ljust(width) + GAP, Style.LABEL), *_clean(value.spans))
+        yield Line(spans, depth, hang=width + len(GAP))

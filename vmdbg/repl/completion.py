@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 from collections.abc import Callable, Iterable, Iterator
 
@@ -10,7 +11,9 @@ from prompt_toolkit.document import Document as Line
 
 from vmdbg.commands.code.context import SECTIONS
 from vmdbg.commands.data.registers import GROUPS
+from vmdbg.commands.points.catch import KINDS
 from vmdbg.errors import VmdbgError
+from vmdbg.repl.themes import THEMES
 from vmdbg.session.errors import UnknownCommandError
 from vmdbg.session.question_options import NAMES
 from vmdbg.session.registry import Command
@@ -20,7 +23,8 @@ from vmdbg.x86.msr import BY_NAME as MSRS
 
 MOST_SYMBOLS = 200
 _WORD = re.compile(r"[$%@#]?[A-Za-z_.][\w.]*$|[$%@#]$")
-_EXPRESSIONS = ("ADDRESS", "EXPRESSION", "ASSIGNMENT", "SYMBOL", "TEMPLATE")
+_CONDITION = re.compile(r"(?:^|\s)if\s")
+_EXPRESSIONS = ("ADDRESS", "EXPRESSION", "ASSIGNMENT", "SYMBOL", "FUNCTION", "TEMPLATE")
 
 
 class CommandCompleter(Completer):
@@ -29,22 +33,25 @@ class CommandCompleter(Completer):
     def __init__(self, session: Session) -> None:
         self._session = session
         self._paths = PathCompleter(expanduser=True)
-        self._fixed: dict[str, Callable[[], Iterable[str]]] = {
+        self.fixed: dict[str, Callable[[], Iterable[str]]] = {
             "REGISTER": lambda: [*session.registers.names(), *GROUPS, "all"],
             "COMMAND": session.registry.names,
             "LINE": session.registry.names,
             "DEVICE": lambda: session.debugger.machine.pc.devices,
+            "PCI-FUNCTION": lambda: [name for _, name, _ in session.debugger.machine.pc.pci.placed()],
             "BOOKMARK": lambda: session.debugger.timeline.bookmarks,
             "POSITION": lambda: ["start", "end", "here", *session.debugger.timeline.bookmarks],
             "POINT": lambda: map(str, [*session.debugger.points.breakpoints, *session.debugger.points.watchpoints]),
             "VECTOR": lambda: [info.mnemonic for info in EXCEPTIONS.values()],
-            "KIND": lambda: [*(i.mnemonic for i in EXCEPTIONS.values()), "cr3", "mode", "wrmsr", "rdmsr", "in", "out"],
+            "KIND": lambda: [*(info.mnemonic for info in EXCEPTIONS.values()), *KINDS],
             "MSR": lambda: MSRS,
             "SECTION": lambda: SECTIONS,
             "QUESTION": lambda: NAMES,
             "PROCESS": self._processes,
             "NAME": lambda: session.aliases,
+            "THEME": lambda: THEMES,
         }
+        """What an argument can be, by its metavar."""
 
     def get_completions(self, document: Line, complete_event: CompleteEvent) -> Iterator[Completion]:
         before = document.text_before_cursor.lstrip()
@@ -59,13 +66,16 @@ class CommandCompleter(Completer):
         if word.startswith("--"):
             yield from _matching(word, _options(command))
             return
-        kind = self._kind(command, rest)
-        if kind == "FILE":
+        argument = None if command.condition and _CONDITION.search(rest) else _argument(command, rest)
+        kind = str(argument.metavar or "") if argument is not None else "EXPRESSION" if command.condition else ""
+        if argument is not None and argument.choices is not None:
+            yield from _matching(word, map(str, argument.choices))
+        elif kind == "FILE":
             yield from self._paths.get_completions(Line(word), complete_event)
+        elif kind in self.fixed:
+            yield from _matching(word, self.fixed[kind]())
         elif kind in _EXPRESSIONS or command.condition or command.letters:
             yield from self._expression(rest)
-        elif kind in self._fixed:
-            yield from _matching(word, self._fixed[kind]())
 
     def _commands(self, typed: str) -> Iterator[Completion]:
         seen = set()
@@ -76,22 +86,6 @@ class CommandCompleter(Completer):
                 if command is not None and command.why_not(self._session):
                     continue
                 yield Completion(name, -len(typed), display_meta=command.summary if command else "alias")
-
-    def _kind(self, command: Command[Session], rest: str) -> str:
-        """The metavar of the argument that the cursor is in."""
-        words = rest.split()
-        if rest and not rest[-1].isspace():
-            words = words[:-1]
-        actions = command.parser()._actions
-        if words and words[-1].startswith("-"):
-            for action in actions:
-                if words[-1] in action.option_strings and action.nargs != 0:
-                    return str(action.metavar or "")
-        given = sum(1 for word in words if not word.startswith("-"))
-        positional = [action for action in actions if not action.option_strings]
-        if not positional:
-            return ""
-        return str(positional[min(given, len(positional) - 1)].metavar or "")
 
     def _expression(self, rest: str) -> Iterator[Completion]:
         found = _WORD.search(rest)
@@ -113,6 +107,21 @@ class CommandCompleter(Completer):
             return [word for task in system.tasks() for word in (str(task.pid), task.name)] if system else []
         except VmdbgError:
             return []
+
+
+def _argument(command: Command[Session], rest: str) -> argparse.Action | None:
+    """The argument that the cursor is in; None if the command takes none there."""
+    words = rest.split()
+    if rest and not rest[-1].isspace():
+        words = words[:-1]
+    actions = command.parser()._actions
+    if words and words[-1].startswith("-"):
+        for action in actions:
+            if words[-1] in action.option_strings and action.nargs != 0:
+                return action
+    given = sum(1 for word in words if not word.startswith("-"))
+    positional = [action for action in actions if not action.option_strings]
+    return positional[min(given, len(positional) - 1)] if positional else None
 
 
 def _options(command: Command[Session]) -> list[str]:

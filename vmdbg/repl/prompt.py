@@ -19,7 +19,7 @@ from vmdbg.interruption import INTERRUPTION
 from vmdbg.repl.completion import CommandCompleter
 from vmdbg.repl.interjections import Interjections
 from vmdbg.repl.line_session import Typed, depth_of, line_session, style_of
-from vmdbg.repl.status import StatusBar
+from vmdbg.repl.status import StatusBar, fitted
 from vmdbg.repl.themes import Theme
 from vmdbg.session.session import Session
 
@@ -81,7 +81,7 @@ class Prompt:
         INTERRUPTION.check()
 
     def _bar(self) -> AnyFormattedText:
-        return self._status()
+        return fitted(self._status(), get_app().output.get_size().columns)
 
     def _hook(self, context: InputHookContext) -> None:
         """Called by prompt_toolkit when it has nothing to do, until a key is there."""

@@ -15,6 +15,7 @@ from vmdbg.document.half_blocks import Colours, half_blocks
 from vmdbg.document.layout import INDENT, Line, lay_out
 from vmdbg.document.terminal_graphics import drawn, graphics_of
 from vmdbg.repl.themes import Theme
+from vmdbg.repl.wrapping import wrapped
 
 Piece = Callable[[str, str, str], tuple[tuple[str, Look], ...]]
 FEWEST_ROWS, BELOW = 4, 3
@@ -44,13 +45,18 @@ class Painter:
         self._system = colour_system(theme) if colours else None
 
     def document(self, document: Document, width: int, *, height: int = 0, crop: bool = False) -> list[str]:
-        """The lines; with `crop`, cut to the width instead of leaving it to the terminal to wrap. Pictures are for a
-        terminal of `height` lines, 0 for any number.
+        """The lines, those that are too long in several; with `crop`, cut to the width. Pictures are for a terminal of
+        `height` lines, 0 for any number.
         """
         lines: list[str] = []
         for line in lay_out(document):
             picture = line.picture if self._system is not None and not crop else None
-            lines += [self._line(line, width, crop)] if picture is None else self._picture(picture, width, height)
+            if picture is not None:
+                lines += self._picture(picture, width, height)
+            elif crop:
+                lines.append(self._cropped(line, width))
+            else:
+                lines += self.rows(line, width)
         return lines
 
     def _picture(self, picture: Picture, width: int, height: int) -> list[str]:
@@ -62,11 +68,17 @@ class Painter:
         rows = max(FEWEST_ROWS, height - BELOW) if height else picture.height
         return half_blocks(picture, width, rows, colours)
 
-    def _line(self, line: Line, width: int, crop: bool) -> str:
-        if line.heading and crop and line.depth == 0:
+    def rows(self, line: Line, width: int) -> list[str]:
+        """A line as rows that are at most so wide, but for words that are wider: those the terminal wraps."""
+        indent = INDENT * line.depth
+        rows = wrapped((Span(indent), *line.spans), width, line.hang and len(indent) + line.hang)
+        return ["".join(map(self.span, row)).rstrip() for row in rows]
+
+    def _cropped(self, line: Line, width: int) -> str:
+        if line.heading and line.depth == 0:
             return self._rule(line, width)
-        spans = _cropped(line.spans, width - len(INDENT) * line.depth) if crop else line.spans
-        return (INDENT * line.depth + "".join(self.span(span) for span in spans)).rstrip()
+        spans = _cropped(line.spans, width - len(INDENT) * line.depth)
+        return (INDENT * line.depth + "".join(map(self.span, spans))).rstrip()
 
     def _rule(self, line: Line, width: int) -> str:
         title = f"─── {''.join(span.text for span in line.spans)} "

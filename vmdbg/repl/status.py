@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from rich.cells import cell_len, set_cell_size
+
 from vmdbg.debugger.stops import StepDone
 from vmdbg.session.positions import percent_of
 from vmdbg.session.processors import state_words
@@ -9,6 +11,11 @@ from vmdbg.session.session import Session
 from vmdbg.session.stop_report import headline
 
 SEPARATOR = " │ "
+
+
+def fitted(words: str, columns: int) -> str:
+    """As much of a bar as a terminal so wide has room for; what is cut says so."""
+    return words if cell_len(words) <= columns else set_cell_size(words, max(columns - 1, 0)) + "…"
 
 
 class StatusBar:

@@ -45,7 +45,7 @@ def rows_document(view: View, rows: Sequence[Row], limit: int, *, durations: boo
     """At most `limit` rows as a table; as CSV, and in the data, all of them."""
     value: list[Json] = [{name: _json(name, field) for name, field in _fields(row)} for row in rows]
     if as_csv:
-        return document(*(text(line) for line in csv_lines(rows)), value=value)
+        return document(*(text(line, Style.VERBATIM) for line in csv_lines(rows)), value=value)
     if not rows:
         return document(text("it never happened", Style.DIM), value=value)
     several = view.debugger.machine.config.cpus > 1

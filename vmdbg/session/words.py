@@ -17,6 +17,12 @@ class Word:
     start: int
 
 
+class QuotedText(str):
+    """What was in double quotes as a whole, for commands to which a word without them is an expression."""
+
+    __slots__ = ()
+
+
 def split_words(text: str) -> list[Word]:
     """Words with their quotes. Raises UsageError for a quote that is not closed."""
     words: list[Word] = []
@@ -61,7 +67,8 @@ def _end_of_quote(text: str, start: int) -> int:
 def unquoted(word: str) -> str:
     """A word that is quoted as a whole, without its quotes."""
     if len(word) >= 2 and word[0] in "'\"" and word[-1] == word[0]:
-        return word[1:-1].replace("\\" + word[0], word[0])
+        bare = word[1:-1].replace("\\" + word[0], word[0])
+        return QuotedText(bare) if word[0] == '"' else bare
     return word
 
 

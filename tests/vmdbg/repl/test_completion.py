@@ -36,6 +36,29 @@ def test_commands_of_a_system_come_with_it(live: Session) -> None:
     assert offered(live, "until-user ") == ["1", "7", "init", "shell-of-fiftee"]
 
 
+def test_what_an_argument_can_be_is_offered(live: Session) -> None:
+    """Of every command, those too that take a condition or format letters besides."""
+    completer = CommandCompleter(live)
+    for command in live.registry:
+        first = next((action for action in command.parser()._actions if not action.option_strings), None)
+        if first is None:
+            continue
+        known = first.choices if first.choices is not None else completer.fixed.get(str(first.metavar), list)()
+        assert set(map(str, known)) <= set(offered(live, f"{command.name} ")), command.name
+
+
+def test_kinds_questions_sections_and_conditions(live: Session) -> None:
+    assert offered(live, "query w") == ["wakeups", "who-wrote", "writes"]
+    assert offered(live, "catch #p") == ["#PF"]
+    assert {"syscall", "oops", "disk", "ipi"} <= set(offered(live, "catch "))
+    assert offered(live, "context co") == ["code"]
+    assert offered(live, "stepi --mode a") == ["architectural"]
+    assert "mailbox_create" in offered(live, "query calls mailb")
+    assert "mailbox_create" in offered(live, "query writes rsp 8 if mailb")
+    assert "mailbox_create" in offered(live, "catch #PF if mailb")
+    assert "#PF" not in offered(live, "input acpi-pm ")
+
+
 def test_names_options_and_devices(live: Session) -> None:
     assert "mailbox_create" in offered(live, "break mailb")
     assert "--ring" in offered(live, "break --ri")

@@ -14,6 +14,7 @@ from vmdbg.errors import UserError
 from vmdbg.session.numbers import how_many
 from vmdbg.session.registry import Arguments, Group, Parser
 from vmdbg.session.session import Session
+from vmdbg.session.words import QuotedText
 from vmdbg.units import Linear, Physical
 from vmdbg.x86.memory_search import LINEAR_END, search_linear, search_physical
 
@@ -42,7 +43,8 @@ def declare(parser: Parser) -> None:
     declare,
     aliases=("find", "searchmem", "s-mem"),
     examples=(
-        'search --text "sample"',
+        'search "sample"',
+        "search --text sample",
         "search --hex 554889e5 --limit 3",
         "search rip --pointers",
         "search 0x1badb002 --size 4 --physical",
@@ -69,7 +71,7 @@ def _pattern(session: Session, arguments: Arguments) -> bytes:
             pattern = bytes.fromhex(arguments.what.removeprefix("0x"))
         except ValueError as error:
             raise UserError(f"{arguments.what!r} is no sequence of bytes in hexadecimal") from error
-    elif arguments.text:
+    elif arguments.text or isinstance(arguments.what, QuotedText):
         pattern = arguments.what.encode()
     else:
         value = session.evaluate(arguments.what)

@@ -15,7 +15,7 @@ from vmdbg.session.session import Session
 
 def declare(parser: Parser) -> None:
     parser.add_argument("device", nargs="?", metavar="DEVICE", help="who takes it; none: what all of them take")
-    parser.add_argument("kind", nargs="?", metavar="KIND", help="which of the device's inputs")
+    parser.add_argument("kind", nargs="?", metavar="INPUT", help="which of the device's inputs")
     parser.add_argument("fields", nargs="*", metavar="FIELD=EXPRESSION", help="what it is of")
 
 

@@ -18,7 +18,7 @@ _BYTES_A_ROW = 16
 
 
 def declare(parser: Parser) -> None:
-    parser.add_argument("names", nargs="*", metavar="FUNCTION", help="by name, or place as 00:01.0")
+    parser.add_argument("names", nargs="*", metavar="PCI-FUNCTION", help="by name, or place as 00:01.0")
     parser.add_argument("-x", dest="raw", action="store_true", help="the bytes of the configuration space too")
 
 

@@ -23,6 +23,10 @@ def test_pointers_to_a_function(session: Session) -> None:
 
 
 def test_nothing_and_nonsense(session: Session) -> None:
+    assert session.execute('search "nobody wrote this"') == "not found\n"
+    assert session.execute('search "guestbook: %s"') == session.execute("search --text 'guestbook: %s'")
+    assert session.execute('search "guestbook" teller_main --limit 1') != "not found\n", "a place is one still"
+    assert session.execute("search 'rip + 0' --size 4") == session.execute("search rip --size 4"), "no text"
     assert session.execute('search --text "nobody wrote this"') == "not found\n"
     assert "is no sequence of bytes" in session.execute("search --hex xyz")
     assert "nothing to find" in session.execute('search --text ""')
