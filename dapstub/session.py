@@ -81,7 +81,8 @@ class Session:
     @property
     def begins(self) -> requests.Launch | requests.Attach | None:
         """What is kept, and waits for a debugger that can do it."""
-        first = self._waiting[0].request if self._held and self._waiting else None
+        waits = self._held and self._client is not None and self._waiting
+        first = self._waiting[0].request if waits else None
         return first if isinstance(first, requests.Launch | requests.Attach) else None
 
     def release(self, debugger: Debugger) -> None:
@@ -89,10 +90,12 @@ class Session:
         self._debugger, self._held = debugger, False
 
     def refuse(self, words: str) -> None:
-        """What was kept cannot be done, for that reason."""
+        """What was kept cannot be done, for that reason, and nothing else will be: what follows it is answered now."""
         if self.begins is not None:
             self._fail(self._waiting.popleft(), words)
+            self._held = False
             self.terminated()
+            self._drain()
 
     def closed(self) -> None:
         """The connection is gone."""
@@ -233,6 +236,8 @@ class Session:
     def _begin(self, asked: Asked, make: Callable[[], Target]) -> None:
         if self._client is None:
             raise TargetError("initialize comes first")
+        if self._terminated:
+            raise TargetError("this session is over: begin another")
         if self._target is not None:
             raise TargetError("there is a target already")
         self._target = make()

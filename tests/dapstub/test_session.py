@@ -91,6 +91,22 @@ def test_launch_before_initialize_and_twice_is_refused(talk: Talk) -> None:
     assert not messages(session.take_output())[0]["success"]
 
 
+def test_what_follows_a_launch_that_was_kept_and_is_refused_is_answered() -> None:
+    session = Session(Toy(), held=True)
+    session.receive(message(1, "launch"))
+    assert session.begins is None, "initialize comes first"
+    assert not messages(session.take_output())[0]["success"]
+    session.receive(message(2, "initialize") + message(3, "launch") + message(4, "threads") + message(5, "launch"))
+    assert session.begins is not None
+    session.receive(message(6, "disconnect"))
+    session.take_output()
+    session.refuse("no such kernel")
+    answers = {one["request_seq"]: one for one in messages(session.take_output()) if one["type"] == "response"}
+    assert [answers[seq]["success"] for seq in (3, 4, 5, 6)] == [False, False, False, True]
+    assert "begin another" in answers[5]["message"]
+    assert session.ended
+
+
 def test_a_launch_that_fails_says_why_and_may_be_tried_again() -> None:
     talk = Talk(Toy())
     assert talk.refused("launch", fails=True) == ("there is no such {program}",) * 2

@@ -78,6 +78,18 @@ def test_a_launch_that_cannot_be_says_why_and_the_process_ends_with_the_editor(
         editor.closed()
 
 
+def test_an_editor_that_launches_again_after_that_is_answered() -> None:
+    with own_debugger() as editor:
+        with pytest.raises(RefusedError, match="No such file"):
+            editor.begin(kernel="/nonexistent")
+        with pytest.raises(RefusedError, match="begin another"):
+            editor.ask("launch")
+        with pytest.raises(RefusedError, match="comes first"):
+            editor.ask("threads")
+        editor.ask("disconnect")
+        editor.closed()
+
+
 def test_a_boot_sector_without_any_source_is_debugged_by_its_instructions(tmp_path: Path) -> None:
     image = tmp_path / "boot.img"
     image.write_bytes(assemble(LOOP))
