@@ -47,6 +47,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "what",
         nargs="*",
+        default=[],
         metavar="ADDRESS",
         help="ADDRESS SIZE, FUNCTION, CALL ..., VECTOR ..., PORT ..., FILTER, POSITION POSITION",
     )

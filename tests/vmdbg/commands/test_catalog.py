@@ -7,6 +7,7 @@ from pathlib import Path
 from vmdbg import commands as room
 from vmdbg.commands import catalog
 from vmdbg.document.document import EMPTY
+from vmdbg.session.errors import UsageError
 from vmdbg.session.registry import Command, Group
 
 
@@ -18,6 +19,17 @@ def test_every_module_that_declares_a_command_is_listed() -> None:
         if "\n@command(" in path.read_text()
     }
     assert found == set(catalog.MODULES)
+
+
+def test_what_is_said_to_be_lacking_is_what_a_command_cannot_do_without() -> None:
+    for command in catalog.commands():
+        parser = command.parser()
+        names = {str(a.metavar or a.dest): a for a in parser._actions if not a.option_strings}
+        try:
+            parser.parse_intermixed_args([])
+        except UsageError as error:
+            lacking = error.message.removeprefix("the following arguments are required: ").split(", ")
+            assert not [name for name in lacking if names[name].nargs in ("?", "*")], command.name
 
 
 def test_each_session_has_a_registry_of_its_own() -> None:

@@ -16,7 +16,9 @@ FORMS = "mouse move DX DY, mouse click|press|release [BUTTON], mouse wheel NOTCH
 
 def declare(parser: Parser) -> None:
     parser.add_argument("action", choices=("move", "click", "press", "release", "wheel"), help="what to do with it")
-    parser.add_argument("words", nargs="*", metavar="WORD", help=f"DX DY; or {', '.join(BUTTONS)}; or notches upwards")
+    parser.add_argument(
+        "words", nargs="*", default=[], metavar="WORD", help=f"DX DY; or {', '.join(BUTTONS)}; or notches upwards"
+    )
     parser.add_argument("--times", type=int, default=1, metavar="NUMBER", help="clicks (1)")
 
 

@@ -301,7 +301,7 @@ def ignore(session: Session, arguments: Arguments) -> Document:
 
 def declare_condition(parser: Parser) -> None:
     parser.add_argument("number", type=int, metavar="POINT", help="which")
-    parser.add_argument("expression", nargs="*", metavar="EXPRESSION", help="when to stop; none: always")
+    parser.add_argument("expression", nargs="*", default=[], metavar="EXPRESSION", help="when to stop; none: always")
 
 
 @command("condition", Group.POINTS, declare_condition, aliases=("cond",), examples=())
@@ -321,7 +321,9 @@ def condition(session: Session, arguments: Arguments) -> Document:
 
 def declare_commands(parser: Parser) -> None:
     parser.add_argument("number", type=int, metavar="POINT", help="which")
-    parser.add_argument("lines", nargs="*", metavar="LINE", help="commands, each in quotes; none: no longer any")
+    parser.add_argument(
+        "lines", nargs="*", default=[], metavar="LINE", help="commands, each in quotes; none: no longer any"
+    )
 
 
 @command("commands", Group.POINTS, declare_commands, examples=())
