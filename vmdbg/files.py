@@ -1,8 +1,11 @@
-"""Reading files of this host, with bounds."""
+"""Files of this host: read with bounds, written whole or not at all."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import BinaryIO
 
 PIECE = 1 << 20
@@ -26,3 +29,21 @@ def _size_ahead(file: BinaryIO) -> int:
         return max(0, os.fstat(file.fileno()).st_size - file.tell())
     except (OSError, ValueError):
         return 0
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[BinaryIO]:
+    """A file that is not there yet, removed again if it does not become whole. Raises OSError."""
+    with path.open("xb") as file:
+        try:
+            yield file
+            file.flush()
+        except BaseException:
+            remove(path)
+            raise
+
+
+def remove(path: Path) -> None:
+    """If it can be: whoever does this has something else to say of the file."""
+    with suppress(OSError):
+        path.unlink()

@@ -7,7 +7,7 @@ import os
 import resource
 import subprocess
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.guests.build import assemble, sample_kernel
-from tests.vmdbg.cli.vmdbg_process import COMMAND, TIMEOUT, environment
+from tests.vmdbg.cli.vmdbg_process import COMMAND, TIMEOUT, environment, vmdbg
 from vmdbg.boot.source import read_input
 from vmdbg.errors import UserError
-from vmdbg.files import PIECE, read_at_most
+from vmdbg.files import PIECE, new_file, read_at_most, remove
 
 ADDRESS_SPACE = 1 << 30
 """Of which the engine's translations are 128 MiB and the interpreter with its libraries some 300."""
@@ -52,6 +52,55 @@ def test_a_file_that_is_too_large_is_refused(tmp_path: Path) -> None:
         file.truncate(1 << 40)
     with pytest.raises(UserError, match="larger than 1 MiB"):
         read_input(path, "kernel", limit=1 << 20)
+
+
+def _write_half(path: Path, meanwhile: Callable[[], object] = lambda: None) -> None:
+    with new_file(path) as file:
+        file.write(b"half")
+        meanwhile()
+        raise ZeroDivisionError
+
+
+def test_a_new_file_is_whole_or_not_there(tmp_path: Path) -> None:
+    path = tmp_path / "new"
+    with pytest.raises(ZeroDivisionError):
+        _write_half(path)
+    assert not path.exists()
+    with new_file(path) as file:
+        file.write(b"whole")
+    assert path.read_bytes() == b"whole"
+    with pytest.raises(FileExistsError), new_file(path):
+        raise AssertionError("another's file was opened")
+    assert path.read_bytes() == b"whole"
+
+
+def test_what_went_wrong_is_said_where_the_file_cannot_be_removed_either(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    with pytest.raises(ZeroDivisionError):
+        _write_half(folder / "new", lambda: folder.rename(tmp_path / "elsewhere"))
+    remove(tmp_path / "nothing")
+    remove(tmp_path / ("x" * 300))
+
+
+NAME = "x" * 300
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("script", NAME), ("lab", NAME), ("run", NAME), ("replay", NAME), ("run", "--disk", NAME),
+        ("run", "-x", f"dump memory {NAME} 0 16"), ("run", "-x", f"screenshot {NAME}.png"),
+        ("run", "-x", f"write-schedule {NAME}"), ("run", "-x", f"symbol-file {NAME}"), ("run", "-x", f"source {NAME}"),
+        ("run", "--bios", NAME), ("run", "--bios", "/dev/null", "--nvram", NAME), ("record", NAME),
+    ],
+)  # fmt: skip
+def test_what_no_file_can_be_called_is_refused_in_words(words: Sequence[str]) -> None:
+    done = vmdbg(*words)
+    assert done.returncode == 2
+    assert b"error:" in done.stderr
+    assert b"bug in vmdbg" not in done.stderr
+    assert b"defect" not in done.stderr
 
 
 def _in_little_memory(*arguments: str | Path) -> subprocess.CompletedProcess[bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from os.path import isfile
 from pathlib import Path
 
 from vmdbg.boot.source import read_input
@@ -62,7 +63,7 @@ def network_rom(model: str, places: Sequence[str] = IPXE) -> bytes:
     model = model.partition("-")[0]
     for place in places:
         path = Path(place) / f"pxe-{model}.rom"
-        if path.is_file():
+        if isfile(path):
             return bytes(read_input(str(path), "option ROM").data)
     raise UserError(f"booting from the network needs pxe-{model}.rom, which is not installed: {_advice(IPXE_PACKAGES)}")
 
@@ -70,14 +71,14 @@ def network_rom(model: str, places: Sequence[str] = IPXE) -> bytes:
 def installed_seabios(places: Sequence[str] = SEABIOS) -> str:
     """The path of SeaBIOS. Raises UserError that names the package to install."""
     for place in places:
-        if Path(place).is_file():
+        if isfile(place):
             return place
     raise UserError(f"no SeaBIOS is installed to boot the disk with: {_advice()}, or name firmware with --bios FILE")
 
 
 def installed_vgabios(places: Sequence[str] = VGABIOS) -> str | None:
     """The path of the option ROM; None if there is none."""
-    return next((place for place in places if Path(place).is_file()), None)
+    return next((place for place in places if isfile(place)), None)
 
 
 def vgabios(places: Sequence[str] = VGABIOS) -> bytes:

@@ -6,6 +6,7 @@ Source: UEFI PI specification 1.8, volume 3, 3.2.1 (firmware volume header).
 from __future__ import annotations
 
 import struct
+from os.path import isfile
 from pathlib import Path
 
 from vmdbg.boot.image import InputFile
@@ -47,7 +48,7 @@ def variables_beside(firmware: str) -> str | None:
     if "CODE" not in path.name:
         return None
     names = path.name.replace("CODE", "VARS"), path.name.replace("CODE", "VARS").replace(".secboot", "")
-    return next((str(path.with_name(name)) for name in names if path.with_name(name).is_file()), None)
+    return next((str(path.with_name(name)) for name in names if isfile(path.with_name(name))), None)
 
 
 def _volume(data: memoryview) -> tuple[bytes, int] | None:

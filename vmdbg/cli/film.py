@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from os.path import lexists
 from pathlib import Path
 
 from vmdbg.cli.run_options import add_left_out
@@ -37,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
     from vmdbg.session.film import film
 
     path = Path(options.film)
-    if path.exists() or path.is_symlink():
+    if lexists(path):
         raise UserError(f"{path} exists; it is not overwritten: choose another name")
     with open_recording(options.recording, left_out=options.left_out) as guest, progress_shown("filming") as progress:
         assert guest.recording is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from os.path import isdir
 
 from vmdbg.cli.arguments import Parser
 from vmdbg.errors import UserError
@@ -50,11 +51,9 @@ def add_parser(commands: argparse._SubParsersAction[Parser], line: str) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Raises UserError, GuestError, RecordingError, EngineError."""
-    from pathlib import Path
-
     from vmdbg.cli.labs import replay_lab, run_lab  # much to load, for this command only
 
-    if Path(options.plan).is_dir():
+    if isdir(options.plan):
         if options.record or options.until or options.one_process:
             raise UserError(f"{options.plan} is a recording: --record, --until and --one-process are for a file")
         return replay_lab(options)

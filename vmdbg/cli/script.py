@@ -6,6 +6,7 @@ import argparse
 import runpy
 import sys
 import traceback
+from os.path import isfile
 from pathlib import Path
 
 from vmdbg.errors import UserError, VmdbgError
@@ -30,7 +31,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser], li
 def run(options: argparse.Namespace) -> int:
     """The script's exit code. Raises UserError if there is no such file, and what of ours the script lets through."""
     path = Path(options.file)
-    if not path.is_file():
+    if not isfile(path):
         raise UserError(f"there is no script {path}")
     before, sys.argv = sys.argv, [str(path), *options.arguments]
     sys.path.insert(0, str(path.parent))

@@ -7,6 +7,7 @@ import io
 import os
 import traceback
 from collections.abc import Callable
+from os.path import isfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -224,7 +225,7 @@ def config_file() -> Path:
 def load_config(session: Session) -> str:
     """Run the user's own file, if there is one; what it printed. Raises UserError."""
     path = config_file()
-    if not path.is_file():
+    if not isfile(path):
         return ""
     scripting = session.part(Scripting)
     return scripting.execute(_text(path), str(path))

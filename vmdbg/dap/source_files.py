@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import takewhile
+from os.path import isfile
 from pathlib import Path
 
 from dapstub import requests, values
@@ -49,7 +50,7 @@ class SourceFiles:
     def _by_what_was_learned(self, file: str) -> Path | None:
         for known, theirs in self._learned.items():
             there = Path(theirs + file[len(known) :])
-            if file.startswith(known) and file.startswith("/") == known.startswith("/") and there.is_file():
+            if file.startswith(known) and file.startswith("/") == known.startswith("/") and isfile(there):
                 return there
         return None
 
@@ -75,7 +76,7 @@ class SourceFiles:
         if tail < min(2, len(Path(file).parts)):
             return False
         size = len("/".join(Path(file).parts[-tail:]))
-        if Path(source.path).is_file():
+        if isfile(source.path):
             self._learned[file[:-size]] = source.path[:-size]
         return True
 

@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from os.path import exists
 from pathlib import Path
 
 from devices.board.flash import Flash
@@ -48,7 +49,7 @@ def template_of(choice: NvramChoice, beside: str | None) -> str | None:
     Raises UserError for a file that is not ours to write.
     """
     path = Path(choice.path)
-    if not choice.kept or path.exists():
+    if not choice.kept or exists(path):
         if choice.kept and path.resolve().is_relative_to(_SYSTEM):
             raise UserError(
                 f"{printable(choice.path)} is the system's, for all that begin anew: name a file of your own, which "

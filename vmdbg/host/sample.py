@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os.path import isfile
 from pathlib import Path
 
 from vmdbg.boot.image import InputFile
@@ -13,7 +14,7 @@ def sample_path(cpus: int = 1) -> Path:
     name = "sample.elf" if cpus == 1 else "sample-smp.elf"
     package = Path(__file__).parents[1]
     for path in (package / "samples" / name, package.parent / "samples" / "kernel" / name):
-        if path.is_file():
+        if isfile(path):
             return path
     raise UserError(
         f"the sample guest is missing from this installation: run `make -C samples/kernel {name}`, or name a guest"

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from vmdbg.errors import NotKeptError, UserError
+from vmdbg.files import remove
 from vmdbg.machine.snapshot import Position
 from vmdbg.recording.writer import RecordingWriter
 from vmdbg.timeline.origin import StateOrigin
@@ -77,5 +78,5 @@ def _whole(writer: RecordingWriter) -> Iterator[RecordingWriter]:
         writer.abandon()
         raise
     if writer.failure is not None:
-        writer.path.unlink(missing_ok=True)
+        remove(writer.path)
         raise NotKeptError(f"{writer.path} cannot be written: {writer.reason}") from writer.failure

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from vmdbg.errors import NotKeptError, UserError
+from vmdbg.files import remove
 from vmdbg.interruption import INTERRUPTION
 from vmdbg.machine.snapshot import Position
 from vmdbg.recording.blocks import BlockWriter, Kind
@@ -305,7 +306,7 @@ class RecordingWriter:
                 self._failed(error)
         self._leave()
         if self.failure is not None and self.failure.useless:
-            self.path.unlink(missing_ok=True)
+            remove(self.path)
 
     def _leave(self) -> None:
         self._file.close()
@@ -320,7 +321,7 @@ class RecordingWriter:
         with INTERRUPTION.critical():
             self._end_thread()
             self._leave()
-            self.path.unlink(missing_ok=True)
+            remove(self.path)
 
 
 def start_recording(

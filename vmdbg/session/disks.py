@@ -12,6 +12,7 @@ from devices.disk.medium import SECTOR
 from devices.disk.overlay import SECTORS, Overlay
 from devices.disk.unit import DiskUnit
 from vmdbg.errors import UserError
+from vmdbg.files import new_file
 from vmdbg.interruption import INTERRUPTION
 from vmdbg.machine.following import write_image
 from vmdbg.machine.machine import Machine
@@ -75,7 +76,7 @@ def export(disk: Overlay, path: Path, progress: Progress | None) -> int:
     """Write a raw image of the disk; bytes of it. Nothing is left of one that is not whole. Raises UserError."""
     size = disk.sectors * SECTOR
     try:
-        with open(path, "xb") as file:
+        with new_file(path) as file:
             for start in range(0, size, PIECE):
                 INTERRUPTION.check()
                 if progress is not None:
@@ -88,11 +89,7 @@ def export(disk: Overlay, path: Path, progress: Progress | None) -> int:
     except FileExistsError:
         raise UserError(f"{path} exists; it is not overwritten: choose another name") from None
     except OSError as error:
-        path.unlink(missing_ok=True)
         raise UserError(f"cannot write {path}: {error.strerror or error}") from None
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
     return size
 
 

@@ -16,6 +16,7 @@ from vmdbg.cores.kdump import write_kdump
 from vmdbg.debugger.memory import paging_of
 from vmdbg.engine.memory import blocks
 from vmdbg.errors import UserError, VmdbgError
+from vmdbg.files import new_file
 from vmdbg.os.linux.vmcoreinfo import vmcoreinfo
 from vmdbg.session.linux import need_linux
 from vmdbg.session.view import View
@@ -96,15 +97,10 @@ def _physical_reader(view: View) -> Callable[[int, int], bytes]:
 def _new_file(path: Path) -> Iterator[BinaryIO]:
     """A file that is not there yet, removed again if it does not become whole. Raises UserError."""
     try:
-        with path.open("xb") as file:
+        with new_file(path) as file:
             yield file
     except OSError as error:
-        if not isinstance(error, FileExistsError):
-            path.unlink(missing_ok=True)
         raise UserError(f"{path} cannot be written: {error.strerror or error}") from error
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
 
 
 def _memory(view: View) -> list[Memory]:

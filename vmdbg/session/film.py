@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from devices.display.frame import Frame
 from devices.seam import NANOSECONDS_PER_SECOND
 from vmdbg.errors import UserError
+from vmdbg.files import new_file
 from vmdbg.machine.screen import appearance_of, frame_of
 from vmdbg.machine.snapshot import Position
 from vmdbg.timeline.timeline import Timeline
@@ -60,7 +61,7 @@ def film(
         )
     images = [_image(shot, width, height, path.suffix.lower()) for shot in shots]
     try:
-        with path.open("xb") as file:
+        with new_file(path) as file:
             images[0].save(
                 file,
                 "GIF" if path.suffix.lower() == ".gif" else "PNG",
@@ -70,8 +71,6 @@ def film(
                 loop=0,
             )
     except OSError as error:
-        if not isinstance(error, FileExistsError):
-            path.unlink(missing_ok=True)
         raise UserError(f"cannot write {path}: {error.strerror or error}") from None
     return len(shots), sum(shot.duration for shot in shots)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from os.path import lexists
 from pathlib import Path
 from typing import Protocol
 
@@ -30,7 +31,7 @@ class AnywhereNew:
 
     def place(self, name: str, size: int = 0) -> Path:
         path = host_path(name)
-        if path.exists() or path.is_symlink():
+        if lexists(path):
             raise UserError(f"{path} exists; it is not overwritten: choose another name")
         return path
 

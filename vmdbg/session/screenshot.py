@@ -7,6 +7,7 @@ from pathlib import Path
 from devices.display.frame import Frame
 from vmdbg.document.terminal_graphics import png
 from vmdbg.errors import UserError
+from vmdbg.files import new_file
 from vmdbg.session.screen import frame_of
 from vmdbg.session.session import Session
 
@@ -22,8 +23,8 @@ def write_screenshot(session: Session, name: str) -> tuple[Path, Frame]:
     data = png(frame)
     path = session.files.place(name if suffix else name + SUFFIX, len(data))
     try:
-        path.write_bytes(data)
+        with new_file(path) as file:
+            file.write(data)
     except OSError as error:
-        path.unlink(missing_ok=True)
         raise UserError(f"cannot write {path}: {error.strerror or error}") from None
     return path, frame

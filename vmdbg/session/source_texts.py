@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Iterator
+from os.path import isdir, isfile
 from pathlib import Path
 
 from vmdbg.errors import UserError
@@ -25,7 +26,7 @@ class SourceTexts:
 
     def add_directory(self, path: Path) -> None:
         """Look for sources there too, first. Raises UserError."""
-        if not path.is_dir():
+        if not isdir(path):
             raise UserError(f"{path} is no directory")
         self.directories.insert(0, path)
         self._texts.clear()
@@ -44,9 +45,7 @@ class SourceTexts:
         if not self._may_read:
             return None
         if file not in self._paths:
-            self._paths[file] = next(
-                (place.absolute() for place in self._places(file, beside) if _is_file(place)), None
-            )
+            self._paths[file] = next((place.absolute() for place in self._places(file, beside) if isfile(place)), None)
         return self._paths[file]
 
     def _places(self, file: str, beside: Iterable[Path]) -> list[Path]:
@@ -69,13 +68,6 @@ def _ends(path: Path) -> Iterator[Path]:
     for first in range(len(parts)):
         if not path.is_absolute() or first or len(path.parts) > DEEPEST:
             yield Path(*parts[first:])
-
-
-def _is_file(place: Path) -> bool:
-    try:
-        return place.is_file()
-    except (OSError, ValueError):
-        return False
 
 
 def _lines(path: Path) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from os.path import isfile
 from pathlib import Path
 
 from vmdbg.web.errors import NoBrowserViewError
@@ -30,12 +31,12 @@ class PageFile:
 
 def page_files(folder: Path = FOLDER) -> dict[str, PageFile]:
     """By name, with `/` between folder and file; "" is the page itself. Raises NoBrowserViewError."""
-    if any(not (folder / name).is_file() for name in BUILT):
+    if any(not isfile(folder / name) for name in BUILT):
         raise NoBrowserViewError(MISSING)
     found = {
         path.relative_to(folder).as_posix(): PageFile(TYPES[path.suffix], path.read_bytes())
         for path in sorted(folder.rglob("*"))
-        if path.suffix in TYPES and path.is_file()
+        if path.suffix in TYPES and isfile(path)
     }
     found[""] = found["index.html"]
     return found

@@ -53,6 +53,7 @@ def test_a_film_lasts_as_long_as_what_it_shows(recording: Path, tmp_path: Path, 
         (("film.gif", "--fps", "nan"), "not between"),
         (("film.gif", "--from", "end", "--to", "start"), "nothing to film"),
         (("no/such/film.gif",), "cannot write"),
+        (("x" * 300 + ".gif",), "cannot write"),
     ],
 )
 def test_what_cannot_be_filmed(recording: Path, tmp_path: Path, words: tuple[str, ...], said: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
@@ -36,7 +38,7 @@ def test_rows_have_every_word_whole_with_its_look_and_fit(spans: list[Span], wid
 def test_a_row_ends_only_where_the_next_word_has_no_room(spans: list[Span], width: int) -> None:
     lines = ["".join(span.text for span in row).rstrip() for row in wrapped(spans, width)]
     gaps = "".join(span.text for span in spans)
-    for line, following in zip(lines, lines[1:], strict=False):
+    for line, following in pairwise(lines):
         at = gaps.index(line.strip()) + len(line.strip())
         gap = len(gaps[at:]) - len(gaps[at:].lstrip())
         assert cell_len(line) + gap + cell_len(following.split()[0]) > width
@@ -44,8 +46,9 @@ def test_a_row_ends_only_where_the_next_word_has_no_room(spans: list[Span], widt
 
 
 def test_columns_go_on_below_themselves() -> None:
+    words = "run to another source line, into calls whose code has lines"
     made = document(
-        table(("name", "what"), [("step", "run to another source line, into calls whose code has lines")], titles=False),
+        table(("name", "what"), [("step", words)], titles=False),
         pairs([("name", "a value that is longer than the terminal is wide")]),
         text("a text that is longer than the terminal"),
         text("a,line of,comma-separated,values that stays a,line", Style.VERBATIM),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from vmdbg.commands.declare import command
 from vmdbg.document.document import Document, document, pairs, text
 from vmdbg.errors import UserError
+from vmdbg.files import new_file
 from vmdbg.machine.inputs import ScheduleChange
 from vmdbg.machine.schedule import LISTED
 from vmdbg.machine.schedule_list import file_text
@@ -86,7 +87,8 @@ def write_schedule(session: Session, arguments: Arguments) -> Document:
     written = file_text(turns)
     path = session.files.place(arguments.file, len(written))
     try:
-        path.write_text(written, encoding="ascii")
+        with new_file(path) as file:
+            file.write(written.encode("ascii"))
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror or error}") from error
     return document(f"{path}: {len(turns):,} turns, up to tick {session.debugger.position}")

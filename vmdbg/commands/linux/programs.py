@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os.path import isdir
 from pathlib import Path
 
 from vmdbg.commands.declare import command
@@ -58,7 +59,7 @@ def load_programs(session: Session, path: Path, process: int) -> None:
     known = linux_here(session).user_programs(process)
     if not known:
         raise UserError(f"process {process} runs no program")
-    if not path.is_dir():
+    if not isdir(path):
         session.sources.add(path, _program_of(path, known).slide, process)
         return
     found = [(next((file for file in _candidates(path, one) if _is_of(file, one)), None), one) for one in known]
