@@ -27,7 +27,7 @@ from vmdbg.session.session import Session
         "query ipis",
         "query ports 0x3f8 --limit 5",
         "query disk",
-        "query disk --drive disk0 --sector 63",
+        "query disk --sector 63",
         "query packets",
         "query packets tcp port 80",
         "query cr3 --json",

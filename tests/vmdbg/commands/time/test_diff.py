@@ -20,5 +20,5 @@ def test_nothing_differs_from_itself(session: Session) -> None:
     before = session.debugger.position
     found = json.loads(session.execute("diff here here --json"))
     assert found["registers"] == []
-    assert found["memory"] == [0]
+    assert found["memory"] == {"rows": [], "text": [0]}
     assert session.debugger.position == before
