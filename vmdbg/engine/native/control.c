@@ -38,11 +38,12 @@ static bool changes_mode(Env *env, int reg, uint64_t value)
     return reg == 0 && changed & (CR0_PE | CR0_PG);
 }
 
-/* With EFER.LME, paging begins IA-32e mode: in a segment that is no 64-bit code yet, and without a task state of the 286. */
+/* With EFER.LME, paging begins IA-32e mode: in a segment that is no 64-bit code yet, and without a task state of the 286 that LTR or
+ * a task switch has loaded: what TR has from reset is of that type, too, and many a boot loader leaves it. */
 static bool begins_badly(const Env *env)
 {
     enum { SYSTEM_TYPE = 0x1f00, TSS_16 = 0x0100 };
-    bool of_286 = (env->tr.flags & SYSTEM_TYPE & ~DESC_TSS_BUSY) == TSS_16;
+    bool of_286 = env->tr.selector & 0xfffc && (env->tr.flags & SYSTEM_TYPE & ~DESC_TSS_BUSY) == TSS_16;
 
     return env->efer & EFER_LME && (!(env->cr[4] & CR4_PAE) || env->segs[R_CS].flags & DESC_L || of_286);
 }
