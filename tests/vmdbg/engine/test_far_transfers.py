@@ -199,17 +199,19 @@ def test_what_a_return_to_an_outer_ring_pops_lies_within_the_limit(cpu: BareCpu,
 
 @pytest.mark.parametrize("l_bit", [False, True])
 @pytest.mark.parametrize("task", [0x8300, 0x8100, 0x8B00, 0x8900])
+@pytest.mark.parametrize("selector", [0, 0x28])
 @pytest.mark.parametrize("lme", [False, True])
 def test_ia_32e_mode_does_not_begin_in_64_bit_code_or_a_task_of_the_286(
-    cpu: BareCpu, l_bit: bool, task: int, lme: bool
+    cpu: BareCpu, l_bit: bool, task: int, selector: int, lme: bool
 ) -> None:
-    """#GP(0) (SDM 2B, MOV to control registers)."""
-    registers = {"cr4": 0x20, "efer": 0x100 if lme else 0, "tr_flags": task, "rax": 0x80000011, "cr3": PDPT - 0x1000}
+    """#GP(0) (SDM 2B, MOV to control registers). With selector 0 none has been loaded: TR is as reset leaves it."""
+    registers = {"cr4": 0x20, "efer": 0x100 if lme else 0, "rax": 0x80000011, "cr3": PDPT - 0x1000}
+    registers |= {"tr": selector, "tr_flags": task}
     _legacy(cpu, cs_flags=FLAT_32 | (LONG_BIT if l_bit else 0), **registers)
     if not lme:
         cpu.write(0xB000, struct.pack("<4Q", PAGE_DIRECTORY | 1, 0, 0, 0))
         cpu.engine.write_registers({"cr3": 0xB000})
-    refused = lme and (l_bit or task in (0x8300, 0x8100))
+    refused = lme and (l_bit or (selector != 0 and task in (0x8300, 0x8100)))
     assert _step(cpu, b"\x0f\x22\xc0")[:1] == ([(GP, 0, CODE)] if refused else [])
     if not refused:
         assert bool(cpu["efer"] & 0x400) == lme
