@@ -186,7 +186,10 @@ class ReadMedium:
         written; returns how many pages were others. Raises MediumError.
         """
         count, disk = 0, disk.over(self.looked_at)
+        within = -(-self.sectors // _SECTORS)
         for number in sorted({*self.replaced, *pages}):
+            if number >= within:
+                break  # a floppy disk may be longer than its image
             there = min(_SECTORS, self.sectors - number * _SECTORS)
             wanted = disk.page(number)[: there * SECTOR]
             if self.image.read(number * _SECTORS, there) != wanted:

@@ -43,8 +43,22 @@ def _run(cpu: BareCpu, over: bool = False) -> object:
     return cpu.engine.run(Tick(cpu.engine.clock + 10_000), over_breakpoint=over)
 
 
-@pytest.mark.parametrize("at", NOWHERE, ids=hex)
-@pytest.mark.parametrize("how", ARRIVALS)
+@pytest.mark.parametrize("how", ["iret", "far"])
+def test_a_far_return_to_an_address_that_is_not_canonical_never_arrives(cpu: BareCpu, how: str) -> None:
+    """#GP(0) at the return (SDM 2A, IRET; 2B, RET)."""
+    _load(cpu, ARRIVALS[how].format(at=NOT_CANONICAL))
+    cpu.engine.set_breakpoints(Breakpoints((Linear(NOT_CANONICAL),)))
+    assert _run(cpu) == Halted()
+    fault = cpu.engine.deliveries()[0]
+    assert (fault.vector, fault.error_code) == (13, 0)
+    assert CODE < fault.rip < CODE + 64
+
+
+@pytest.mark.parametrize(
+    ("how", "at"),
+    [(how, at) for how in ARRIVALS for at in NOWHERE if at != NOT_CANONICAL or how not in ("iret", "far")],
+    ids=lambda value: hex(value) if isinstance(value, int) else value,
+)
 def test_a_jump_to_nowhere_is_met_before_it_fails(cpu: BareCpu, how: str, at: int) -> None:
     _load(cpu, ARRIVALS[how].format(at=at))
     cpu.engine.set_breakpoints(Breakpoints((Linear(at),)))
