@@ -128,8 +128,8 @@ def _at_end_of_4_gib(case: Case) -> bool:
     return found.vector is None or (found.word(CR2_AT) + LONGEST_OPERAND & LOW_HALF) <= 2 * LONGEST_OPERAND
 
 
-def _environment_at_end(case: Case, difference: Difference) -> bool:
-    if case.name not in ENVIRONMENT or (case.expected.vector, case.found.vector) != (14, 13):
+def _parts_at_end(case: Case, difference: Difference) -> bool:
+    if case.name not in (*ENVIRONMENT, "fbld") or (case.expected.vector, case.found.vector) != (14, 13):
         return False
     return difference.name in ("vector", "error", "cr2") and -case.expected.word(CR2_AT) & LOW_HALF <= LONGEST_OPERAND
 
@@ -163,7 +163,7 @@ KNOWN = (
         "in which part of its environment an x87 instruction faults",
         lambda c, d: c.name in ENVIRONMENT and c.found.vector == 14 and d.name == "cr2",
     ),
-    Known("whether an environment of the x87 across the end of 4 GiB meets a page first", _environment_at_end),
+    Known("whether what the x87 loads in parts, across the end of 4 GiB, meets a page first", _parts_at_end),
     Known("which operand of POP to memory faults", lambda c, d: c.name == "pop" and _stack_faults(c)),
     Known("transcendental functions of the x87: last places and C1", _function_differs),
     Known("transcendental functions of the x87: overflow and underflow that are not masked", _function_is_scaled),
