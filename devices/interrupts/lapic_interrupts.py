@@ -120,7 +120,7 @@ class LapicInterrupts:
 
     def _lint_moved(self, entry: Lvt, level: bool) -> None:
         value = self.state.lvt[entry]
-        if level == bool(value & LVT_ACTIVE_LOW):
+        if not _is_active(level, value):
             return
         if _is_level_lint(value):
             self.service_level_lint(entry)
@@ -128,7 +128,7 @@ class LapicInterrupts:
             self.local_interrupt(entry)
 
     def _lint_active(self, entry: Lvt) -> bool:
-        return self.state.lint[entry - Lvt.LINT0] != bool(self.state.lvt[entry] & LVT_ACTIVE_LOW)
+        return _is_active(self.state.lint[entry - Lvt.LINT0], self.state.lvt[entry])
 
     def service_level_lint(self, entry: Lvt) -> None:
         """A level-triggered LINT pin requests again while it is active and its last interrupt has ended."""
@@ -167,6 +167,11 @@ class LapicInterrupts:
         if level != state.intr:
             state.intr = level
             self._intr.set(level)
+
+
+def _is_active(level: bool, value: int) -> bool:
+    """Of a pin, by its level and its entry in the local vector table (SDM 3A 11.5.1, bit 13)."""
+    return level != bool(value & LVT_ACTIVE_LOW)
 
 
 def _is_level_lint(value: int) -> bool:

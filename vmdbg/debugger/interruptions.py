@@ -27,9 +27,8 @@ from vmdbg.timeline.arrivals import Arrival, Came
 from vmdbg.timeline.cpu_turns import previous_of
 from vmdbg.timeline.outcomes import Passage, TimelineOutcome
 from vmdbg.timeline.reverse import reverse_search
-from vmdbg.timeline.steps_back import arrival, previous, skip_inputs_back
+from vmdbg.timeline.steps_back import arrival, arrival_by, previous, skip_inputs_back
 from vmdbg.timeline.stops import arm
-from vmdbg.timeline.timeline import LONGEST_INSTRUCTION
 from vmdbg.units import Linear
 from vmdbg.x86.linear_memory import LinearMemory
 
@@ -203,22 +202,10 @@ def what_came(debugger: Debuggee) -> Arrival | None:
         return arrival(timeline, now)
     cpu = debugger.cpu.number
     before = previous_of(timeline, now, cpu)
-    found = _step_of_one(debugger, before) if before is not None else None
+    found = arrival_by(timeline, debugger.machine.step) if before is not None else None
     timeline.go(now)
     debugger.look_at(cpu)
     return found
-
-
-def _step_of_one(debugger: Debuggee, before: Position) -> Arrival:
-    """What leads on from where the guest stands. Others may have run since."""
-    timeline, engine = debugger.timeline, debugger.engine
-    if timeline.history.is_due:
-        return Arrival(before, Came.INPUT)
-    code, deliveries = engine.read_linear(engine.linear_pc, LONGEST_INSTRUCTION), engine.delivery_count
-    debugger.machine.step()
-    if engine.delivery_count > deliveries:
-        return Arrival(before, Came.DELIVERY)
-    return Arrival(before, Came.INSTRUCTION, code[: debugger.machine.clock - before.tick])
 
 
 def to_first_instant(debugger: Debuggee) -> Stop | None:

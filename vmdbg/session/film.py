@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from devices.display.frame import Frame
 from devices.seam import NANOSECONDS_PER_SECOND
 from vmdbg.errors import UserError
-from vmdbg.files import new_file
 from vmdbg.machine.screen import appearance_of, frame_of
 from vmdbg.machine.snapshot import Position
+from vmdbg.session.new_files import written_new
 from vmdbg.timeline.timeline import Timeline
 from vmdbg.units import Tick
 
@@ -60,18 +60,15 @@ def film(
             "take fewer with --fps, or a part with --from and --to"
         )
     images = [_image(shot, width, height, path.suffix.lower()) for shot in shots]
-    try:
-        with new_file(path) as file:
-            images[0].save(
-                file,
-                "GIF" if path.suffix.lower() == ".gif" else "PNG",
-                save_all=True,
-                append_images=images[1:],
-                duration=[shot.duration for shot in shots],
-                loop=0,
-            )
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}") from None
+    with written_new(path) as file:
+        images[0].save(
+            file,
+            "GIF" if path.suffix.lower() == ".gif" else "PNG",
+            save_all=True,
+            append_images=images[1:],
+            duration=[shot.duration for shot in shots],
+            loop=0,
+        )
     return len(shots), sum(shot.duration for shot in shots)
 
 

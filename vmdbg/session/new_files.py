@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from os.path import lexists
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from vmdbg.errors import UserError
+from vmdbg.files import new_file
 from vmdbg.session.host_path import host_path
 
 MOST_FILES = 100
@@ -24,6 +27,16 @@ class NewFiles(Protocol):
         Raises UserError.
         """
         ...
+
+
+@contextmanager
+def written_new(path: Path) -> Iterator[BinaryIO]:
+    """A file at a place that was found, of which nothing is left if it does not become whole. Raises UserError."""
+    try:
+        with new_file(path) as file:
+            yield file
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror or error}") from None
 
 
 class AnywhereNew:

@@ -7,7 +7,7 @@ from pathlib import Path
 from devices.display.frame import Frame
 from vmdbg.document.terminal_graphics import png
 from vmdbg.errors import UserError
-from vmdbg.files import new_file
+from vmdbg.session.new_files import written_new
 from vmdbg.session.screen import frame_of
 from vmdbg.session.session import Session
 
@@ -22,9 +22,6 @@ def write_screenshot(session: Session, name: str) -> tuple[Path, Frame]:
     frame = frame_of(session.debugger.machine)
     data = png(frame)
     path = session.files.place(name if suffix else name + SUFFIX, len(data))
-    try:
-        with new_file(path) as file:
-            file.write(data)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}") from None
+    with written_new(path) as file:
+        file.write(data)
     return path, frame

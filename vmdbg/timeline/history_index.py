@@ -142,9 +142,10 @@ class HistoryIndex:
 
         None if that is not known of what comes after `start`. Page tables need not be among them.
         """
-        at = bisect_right(self._parts, start, key=_start) - 1
-        if at < 0 or self._parts[at].end <= start or self._parts[at].touched.everything:
+        part = self.part_at(start)
+        if part is None or part.touched.everything:
             return None
+        at = self._last_begun(start)
         found = set[int]()
         for part in takewhile(lambda part: part.start < end, islice(self._parts, at, at + self.foreseen)):
             found.update(part.touched.pages.physical)
@@ -152,8 +153,12 @@ class HistoryIndex:
 
     def part_at(self, position: Position) -> Part | None:
         """The one that has what happens from there on; None: that is not known."""
-        at = bisect_right(self._parts, position, key=_start) - 1
+        at = self._last_begun(position)
         return self._parts[at] if at >= 0 and position < self._parts[at].end else None
+
+    def _last_begun(self, position: Position) -> int:
+        """The number of the last part that begins there or before it; -1 if none does."""
+        return bisect_right(self._parts, position, key=_start) - 1
 
     def note_mapped(self, mapped: Mappings) -> None:
         """Somebody asks about linear pages that are mapped so."""
@@ -183,7 +188,7 @@ class HistoryIndex:
     def _next_chance(
         self, position: Position, stops: Stops, aliases: Aliases, end: Position
     ) -> tuple[Position, Position]:
-        at = bisect_right(self._parts, position, key=_start) - 1
+        at = self._last_begun(position)
         while position < end:
             if at < 0 or not self._parts[at].start <= position < self._parts[at].end:
                 return position, self._parts[at + 1].start if at + 1 < len(self._parts) else end

@@ -165,21 +165,24 @@ class RamTracker:
 
         What is damaged stays owed: whoever accesses it is told.
         """
-        owed = self._paged.owed()
-        numbers = array("I", sorted(number for number in likely if number < len(owed) and owed[number]))
+        numbers = array("I", sorted(self._owed_among(likely)))
         pages = self._image.pages(numbers)
         with suppress(RecordingError):
             self._fetch(pages)
             self._paged.restore(zip(numbers, contents(pages), strict=True))
 
+    def _owed_among(self, numbers: Iterable[int]) -> set[int]:
+        owed = self._paged.owed()
+        return {number for number in numbers if number < len(owed) and owed[number]}
+
     def _add_touched(self, numbers: array[int], pages: list[Page], image: RamImage) -> None:
         """Add what is not equal to the image for having been touched."""
         touched, view = sorted(self._touched()), self._paged.view
-        known, owed = set(numbers), self._paged.owed()
+        known, owed = set(numbers), self._owed_among(touched)
         for number, page in zip(touched, image.pages(touched), strict=True):
             if number in known:
                 continue
-            if (number < len(owed) and owed[number]) or page_key(view(number)) != page.key:
+            if number in owed or page_key(view(number)) != page.key:
                 numbers.append(number)
                 pages.append(page)
 
@@ -191,8 +194,7 @@ class RamTracker:
         soon = [number in likely or number >= end or number in touched for number in numbers]
         later = array("I", compress(numbers, map(not_, soon)))
         now, known = array("I", compress(numbers, soon)), list(compress(pages, soon))
-        owed = self._paged.owed()
-        missing = sorted({number for number in likely if number < len(owed) and owed[number]}.difference(numbers))
+        missing = sorted(self._owed_among(likely).difference(numbers))
         now.extend(missing)
         return now, known + image.pages(missing), later
 

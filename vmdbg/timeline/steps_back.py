@@ -5,6 +5,8 @@ Nothing runs backwards: it is looked for forwards, from a place shortly before t
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from vmdbg.engine.exits import StopRequested
 from vmdbg.machine.snapshot import Position
 from vmdbg.timeline.arrivals import Arrival, Came
@@ -63,11 +65,21 @@ def arrival(timeline: Timeline, now: Position) -> Arrival:
 
 def _step(timeline: Timeline, limit: Tick) -> Arrival:
     """To the next instant, if there is one."""
+    machine = timeline.machine
+
+    def step() -> None:
+        while isinstance(machine.step(limit), StopRequested) and machine.halted:
+            pass
+
+    return arrival_by(timeline, step)
+
+
+def arrival_by(timeline: Timeline, step: Callable[[], object]) -> Arrival:
+    """How what a step makes of this instant is come to. Of several CPUs others may have run since."""
     machine, engine = timeline.machine, timeline.machine.engine
     before, inputs, deliveries = timeline.position, timeline.history.taken(), engine.delivery_count
     code = engine.read_linear(engine.linear_pc, LONGEST_INSTRUCTION)
-    while isinstance(machine.step(limit), StopRequested) and machine.halted:
-        pass
+    step()
     if timeline.history.taken() > inputs:
         return Arrival(before, Came.INPUT)
     if engine.delivery_count > deliveries:

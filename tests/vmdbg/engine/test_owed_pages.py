@@ -17,7 +17,20 @@ from hypothesis import strategies as st
 from vmdbg.engine.exits import Access, Halted, WatchpointHit
 from vmdbg.engine.memory import Region
 from vmdbg.engine.stops import Watchpoint
-from vmdbg.engine.unicorn.bare import CODE, DATA, GDT, HANDLERS, IDT, PAGE_TABLE, PAGES, PDPT, PML4, STACK, BareCpu
+from vmdbg.engine.unicorn.bare import (
+    CODE,
+    DATA,
+    GDT,
+    HANDLERS,
+    IDT,
+    PAGE_DIRECTORY,
+    PAGE_TABLE,
+    PAGES,
+    PDPT,
+    PML4,
+    STACK,
+    BareCpu,
+)
 from vmdbg.errors import RecordingError
 from vmdbg.units import PAGE_SIZE, Linear, Physical, Tick
 
@@ -145,6 +158,19 @@ def loads_across(debtor: Debtor) -> None:
     assert debtor.cpu["rbx"].to_bytes(8, "little") == b"abcdefgh"
 
 
+BEFORE_PAE = {"cr0": 0x11, "cr4": 0x20, "efer": 0, "cs_flags": 0xCF9B00, "cs_limit": 0xFFFFFFFF, "ss_flags": 0xCF9300}
+"""Flat 32-bit code without paging."""
+PAGING = 0x8000_0011
+"""For CR0."""
+
+
+def loads_pointers(debtor: Debtor) -> None:
+    debtor.put(DATA, PAGE_DIRECTORY.to_bytes(8, "little") * 4)  # none is present
+    debtor.put(DATA, (PAGE_DIRECTORY | 1).to_bytes(8, "little"))
+    debtor.runs(b"\x0f\x22\xc0\xb0\x55", rax=PAGING, cr3=DATA, **BEFORE_PAE)  # mov cr0,eax; mov al,55h
+    assert debtor.cpu["rax"] & 0xFF == 0x55
+
+
 def reads_by_dma(debtor: Debtor) -> None:
     debtor.put(DATA, b"for a device")
     debtor.owe(debtor.wanted)
@@ -199,6 +225,7 @@ WAYS: list[tuple[Callable[[Debtor], None], set[int]]] = [
     (copies, {DATA_PAGE}),
     (loads_vectors, {DATA_PAGE}),
     (loads_across, {DATA_PAGE - 1, DATA_PAGE}),
+    (loads_pointers, {DATA_PAGE}),
     (reads_by_dma, {DATA_PAGE}),
     (writes_by_dma, {DATA_PAGE}),
     (is_read_by_a_debugger, {DATA_PAGE}),
@@ -313,6 +340,17 @@ def test_a_run_that_needs_what_cannot_be_had_ends_with_the_error(debtor: Debtor,
     with pytest.raises(RecordingError, match="damaged"):
         debtor.engine.run(Tick(debtor.engine.clock + 1_000_000))
     assert any(debtor.engine.owed_pages()), "it is known that they hold something else"
+
+
+def test_pointers_that_cannot_be_had_end_a_run_with_the_error(debtor: Debtor) -> None:
+    """They are looked at before any table is walked (SDM 3A 4.4.1)."""
+    debtor.put(CODE, b"\x0f\x22\xc0\xf4")  # mov cr0,eax; hlt
+    debtor.cpu.reset()
+    debtor.owe([DATA_PAGE])
+    debtor.fails = True
+    debtor.engine.write_registers(BEFORE_PAE | {"rip": CODE, "rax": PAGING, "cr3": DATA})
+    with pytest.raises(RecordingError, match="damaged"):
+        debtor.engine.run(Tick(debtor.engine.clock + 1_000))
 
 
 def test_more_stretches_than_the_host_has_mappings_for_are_refused() -> None:

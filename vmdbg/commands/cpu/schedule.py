@@ -5,10 +5,10 @@ from __future__ import annotations
 from vmdbg.commands.declare import command
 from vmdbg.document.document import Document, document, pairs, text
 from vmdbg.errors import UserError
-from vmdbg.files import new_file
 from vmdbg.machine.inputs import ScheduleChange
 from vmdbg.machine.schedule import LISTED
 from vmdbg.machine.schedule_list import file_text
+from vmdbg.session.new_files import written_new
 from vmdbg.session.registry import Arguments, Effect, Group, Parser
 from vmdbg.session.schedule_files import FROM_FILE, schedule_text
 from vmdbg.session.session import Session
@@ -86,9 +86,6 @@ def write_schedule(session: Session, arguments: Arguments) -> Document:
     turns = turns_so_far(session.debugger.timeline, session.progress or (lambda _done: None))
     written = file_text(turns)
     path = session.files.place(arguments.file, len(written))
-    try:
-        with new_file(path) as file:
-            file.write(written.encode("ascii"))
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
+    with written_new(path) as file:
+        file.write(written.encode("ascii"))
     return document(f"{path}: {len(turns):,} turns, up to tick {session.debugger.position}")

@@ -124,4 +124,4 @@ def _drive(session: Session, name: str) -> CdUnit | FloppyUnit:
         )
     if not name:
         return next(iter(there.values()))
-    return there[drive_named(name, there, kind="drive")]
+    return there[drive_named(name, there)]

@@ -6,7 +6,7 @@ from vmdbg.commands.declare import command
 from vmdbg.document.document import Document, Json, Style, document, text
 from vmdbg.document.lanes import Chart, in_columns
 from vmdbg.errors import UserError
-from vmdbg.files import new_file
+from vmdbg.session.new_files import written_new
 from vmdbg.session.numbers import how_many
 from vmdbg.session.registry import Arguments, Effect, Group, Parser
 from vmdbg.session.session import Session
@@ -72,11 +72,8 @@ def _draw(session: Session, chart: Chart, arguments: Arguments) -> str:
 
     content = svg(chart, f"{arguments.begin} to {arguments.until}").encode()
     path = session.files.place(arguments.svg, len(content))
-    try:
-        with new_file(path) as file:
-            file.write(content)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
+    with written_new(path) as file:
+        file.write(content)
     return f"{path}: drawn"
 
 

@@ -159,6 +159,7 @@ bool mmu_pointers_are_bad(Vm *vm, uint64_t cr3)
         uint64_t at = physical_read_at(vm, (cr3 & 0xffffffe0) + 8 * i);
         if (at == NOT_MEMORY)
             continue;
+        owed_see_to(vm, at, sizeof entry);
         memcpy(&entry, vm->memory + at, sizeof entry);
         if (entry & PTE_P && entry & reserved)
             return true;

@@ -132,13 +132,17 @@ bool vm_peek_descriptor(Vm *vm, uint32_t selector, uint32_t words[2]);
 /* rings.c */
 void ring_changes(Vm *vm, uint32_t ring, uintptr_t host_pc);
 
-/* stacks.c */
+/* mmu.c */
 bool mmu_pointers_are_bad(Vm *vm, uint64_t cr3);
+
+/* delivery_stacks.c */
 void delivery_check_stack(Vm *vm, uint32_t vector, bool software, bool exception);
 void delivery_check_call(Vm *vm, uint32_t selector, uintptr_t host_pc);
 bool segment_has(const Segment *s, uint32_t offset, uint32_t size, bool typed);
 bool segment_is_flat_stack(const Segment *s);
 Segment segment_of(uint32_t selector, const uint32_t words[2]);
+
+/* stacks.c */
 void stack_pops(Vm *vm, unsigned words, int shift);
 uint64_t task_state_loaded(uint64_t linear, unsigned size);
 bool task_state_saved(Env *env, uint64_t linear, uint32_t value, unsigned size, int mmu_idx, uintptr_t host_pc);
