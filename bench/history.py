@@ -101,10 +101,10 @@ def timed(kind: type, name: str, spent: dict[str, float]) -> None:
     """Count the CPU time of a method of everybody."""
     method = getattr(kind, name)
 
-    def counted(*arguments: object) -> object:
+    def counted(*arguments: object, **named: object) -> object:
         began = time.thread_time()
         try:
-            return method(*arguments)
+            return method(*arguments, **named)
         finally:
             spent[name] += time.thread_time() - began
 
