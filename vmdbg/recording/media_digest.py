@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 from devices.disk.medium import SECTOR
@@ -28,17 +28,18 @@ LARGEST_UNASKED = 8 << 30
 """Bytes of data that are hashed where the recording has what it needs itself."""
 
 
-def content_digest(source: Contents, most: int | None = None) -> str:
+def content_digest(source: Contents, most: int | None = None, is_over: Callable[[], bool] = lambda: False) -> str:
     """SHA-256 in hex over numbers and SHA-256 of all pieces of 1 MiB that are not zeros, and the size.
 
-    "" if there is more than `most` bytes of data to be read, or the process is to end meanwhile. Raises MediumError.
+    "" if there is more than `most` bytes of data to be read, or the process is to end meanwhile, or `is_over` says that
+    nobody wants it any more. Raises MediumError.
     """
     numbers = list(_pieces(source))
     if most is not None and len(numbers) * PIECE > most:
         return ""
     whole = hashlib.sha256(b"%d" % source.sectors)
     for number in numbers:
-        if INTERRUPTION.wanted:
+        if INTERRUPTION.wanted or is_over():
             return ""
         first = number * PIECE // SECTOR
         data = source.read(first, min(PIECE // SECTOR, source.sectors - first))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import threading
 from array import array
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from typing import Protocol
@@ -54,12 +56,19 @@ class MediaKeeper:
         self._blobs: dict[bytes, bytes] = {}
         self._blob_bytes = 0
         self._known_blobs: set[bytes] = set()
+        self._hashing = ThreadPoolExecutor(1, "hashing")
+        """Beside the thread that writes: a large image takes seconds, and what the guest does is to be in the file."""
+        self._hashes: list[tuple[ReadMedium, Future[str]]] = []
+        """In their order, those that are still to be written."""
+        self._is_over = threading.Event()
+        self.unnamed: set[str] = set()
+        """Media that are not embedded and whose hashes are not in the file yet: nothing can be replayed without."""
         self._watches = False
 
     def watch(self, *, embed: bool) -> None:
         """From now on, what is read of media is kept, before the instant at which it was read counts as known."""
         self._watches, media = True, self._media
-        media.on_added = lambda medium: self._blocks.submit(lambda: self._write_medium(medium, embed=embed))
+        media.on_added = partial(self._added, embed=embed)
         for folder in media.folders.values():
             folder.keeper = self.keep_answer
         if embed:
@@ -75,15 +84,61 @@ class MediaKeeper:
                 folder.keeper = None
 
     def write_media(self, *, embed: bool) -> None:
-        """Which there are, in the thread that writes. Raises OSError."""
-        for medium in self._media:
-            self._write_medium(medium, embed=embed)
+        """Which there are, in the thread that writes: their hashes follow. Raises OSError."""
+        if embed:
+            for medium in list(self._media):
+                self._write_medium(medium, medium.image.known_digest or "")
 
-    def _write_medium(self, medium: ReadMedium, *, embed: bool) -> None:
-        digest = medium.image.known_digest
-        if digest is None:
-            digest = _digest(medium, embed=embed)
+    def hash_media(self, *, embed: bool) -> None:
+        """Begin with the hashes of all that can be read of media: flush() has them written when they are there."""
+        for medium in self._media:
+            self._hash(medium, embed=embed)
+
+    def _hash(self, medium: ReadMedium, *, embed: bool) -> None:
+        if not embed:
+            self.unnamed.add(medium.name)
+        known = medium.image.known_digest
+        if known is None:
+            self._hashes.append((medium, self._hashing.submit(self._digest, medium, embed=embed)))
+        elif not embed:
+            self._blocks.submit(lambda: self._write_medium(medium, known))
+
+    def _added(self, medium: ReadMedium, *, embed: bool) -> None:
+        if embed:
+            self._blocks.submit(lambda: self._write_medium(medium, medium.image.known_digest or ""))
+        self._hash(medium, embed=embed)
+
+    def put_hashes(self) -> None:
+        """Have all of them written: the thread that writes waits for those that are not there yet."""
+        hashes, self._hashes = self._hashes, []
+        for medium, digest in hashes:
+            self._blocks.submit(partial(self._write_hash, medium, digest))
+
+    def _put_ready_hashes(self) -> None:
+        while self._hashes and self._hashes[0][1].done():
+            self._blocks.submit(partial(self._write_hash, *self._hashes.pop(0)))
+
+    def _digest(self, medium: ReadMedium, *, embed: bool) -> str:
+        """Without it, a recording that names the medium alone is of no use. Raises OSError."""
+        try:
+            return content_digest(medium.looked_at, LARGEST_UNASKED if embed else None, self._is_over.is_set)
+        except MediumError as error:
+            if embed:
+                return ""
+            raise OSError(errno.EIO, str(error)) from error
+
+    def _write_hash(self, medium: ReadMedium, digest: Future[str]) -> None:
+        self._write_medium(medium, digest.result())
+
+    def end(self) -> None:
+        """What is read from now on is not kept, what is still being hashed is not wanted."""
+        self.ignore()
+        self._is_over.set()
+        self._hashing.shutdown(wait=True, cancel_futures=True)
+
+    def _write_medium(self, medium: ReadMedium, digest: str) -> None:
         self._blocks.append(Kind.MEDIUM, encode(MediumRecord(medium.name, medium.sectors, digest)))
+        self.unnamed.discard(medium.name)
 
     def keep_sectors(self, medium: str, number: int, data: bytes) -> None:
         """A page of a medium that the guest has read."""
@@ -105,6 +160,7 @@ class MediaKeeper:
 
     def flush(self) -> None:
         """Have all that is kept written."""
+        self._put_ready_hashes()
         for medium in list(self._sectors):
             self._put_sectors(medium)
         if self._answers:
@@ -128,13 +184,3 @@ class MediaKeeper:
         answers, self._answers = self._answers, {}
         for share, some in answers.items():
             self._blocks.put(Kind.ANSWERS, records_of(share, some))
-
-
-def _digest(medium: ReadMedium, *, embed: bool) -> str:
-    """Without it, a recording that names the medium alone is of no use. Raises OSError."""
-    try:
-        return content_digest(medium.looked_at, LARGEST_UNASKED if embed else None)
-    except MediumError as error:
-        if embed:
-            return ""
-        raise OSError(errno.EIO, str(error)) from error

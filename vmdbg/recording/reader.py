@@ -181,6 +181,8 @@ class _Reading:
 
     def _meta(self, blocks: list[Block | Damage], path: Path) -> Meta:
         first = blocks[0] if blocks else None
+        if first is None:
+            raise RecordingError(f"{path} holds nothing: what recorded it ended before the guest began")
         if not isinstance(first, Block) or first.kind != Kind.META:
             raise RecordingError(f"{path} is damaged at its beginning, which says what was recorded: it is lost")
         meta = decode(read_payload(self._file, first), Meta, "the beginning of the recording")

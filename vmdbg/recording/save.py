@@ -27,7 +27,7 @@ def record_on(timeline: Timeline, path: Path | str) -> RecordingWriter:
     """
     with _whole(RecordingWriter(path, timeline)) as writer:
         _write_history(writer, timeline, embed=True)
-    timeline.recorder = writer
+        writer.begin()
     writer.media.watch(embed=True)
     return writer
 

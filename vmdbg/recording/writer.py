@@ -64,7 +64,6 @@ class RecordingWriter:
         checkpoints: bool = True,
         origin: Origin | None = None,
         first: Checkpoint | None = None,
-        on_failure: Callable[[NotKeptError], None] | None = None,
     ) -> None:
         """`origin` and `first`, for a snapshot, replace the timeline's.
 
@@ -78,7 +77,7 @@ class RecordingWriter:
         self.path = Path(path)
         self.failure: NotKeptError | None = None
         self.reason = ""
-        self._on_failure = on_failure
+        self._on_failure: Callable[[NotKeptError], None] | None = None
         self._timeline = timeline
         self._checkpoints = checkpoints
         check_can_leave_out(self._origin, embed=embed)
@@ -116,9 +115,11 @@ class RecordingWriter:
         else:
             zero = self._timeline.store.zero
             self._packing.new(self._ram.besides(zero)[1])
+        self._beginning = self._queue[-1] if self._queue else None
+        self.media.hash_media(embed=embed)
 
     def _write_beginning(self, origin: Origin, *, embed: bool) -> None:
-        """What was booted. Hashing and packing it takes longer than the guest should wait."""
+        """What was booted."""
         meta, held = make_meta(origin, embed=embed, made_by=self._made_by)
         self.append(Kind.META, encode(meta))
         for piece in pieces(held):
@@ -127,6 +128,27 @@ class RecordingWriter:
                 self._packing.note_content(piece)
         self.media.write_media(embed=embed)
         self._has_beginning = not isinstance(origin, StateOrigin)
+
+    def begin(self, on_failure: Callable[[NotKeptError], None] | None = None) -> None:
+        """From now on all that the guest does is recorded. What it begins with is in the file when this returns:
+        whoever sees the guest do anything can replay it, even if this process is killed then.
+
+        Raises NotKeptError if there is no room for that; the file is then gone.
+        """
+        try:
+            if self._beginning is not None:
+                self._beginning.result()
+            self._drain(BACKLOG)
+        except BaseException as error:
+            self.abandon()
+            if isinstance(error, OSError):
+                raise NotKeptError(f"cannot write {self.path}: {error.strerror}") from error
+            raise
+        if self.failure is not None:
+            self.abandon()
+            raise NotKeptError(f"cannot write {self.path}: {self.reason}") from self.failure
+        self._on_failure = on_failure
+        self._timeline.recorder = self
 
     def on_input(self, entry: PlacedInput) -> None:
         self._pending.append(encode_input(entry))
@@ -168,7 +190,9 @@ class RecordingWriter:
         self.close("the timeline was forked")
 
     def flush(self) -> None:
-        """Everything up to now is in the file when this returns, unless writing has failed."""
+        """Everything up to now is in the file when this returns, unless writing has failed, but for hashes of media
+        that are still being made.
+        """
         self._flush(self._timeline.end)
         self._drain(0)
 
@@ -259,10 +283,10 @@ class RecordingWriter:
 
     def _failed(self, error: OSError) -> None:
         self._end_thread()
-        self.media.ignore()
+        self.media.end()
         self.reason = str(error.strerror)
         words = f"{self.path} cannot be written any more: {self.reason}. {self._what_is_left()}"
-        self.failure = NotKeptError(words, useless=not self._has_beginning)
+        self.failure = NotKeptError(words, useless=self._is_useless)
         if self._on_failure is not None:
             self._on_failure(self.failure)
 
@@ -272,8 +296,12 @@ class RecordingWriter:
         self._thread.shutdown(wait=True, cancel_futures=True)
         self._queue = []
 
+    @property
+    def _is_useless(self) -> bool:
+        return not self._has_beginning or bool(self.media.unnamed)
+
     def _what_is_left(self) -> str:
-        if not self._has_beginning:
+        if self._is_useless:
             return "It does not even hold what the history begins with, and is of no use"
         left = "What was recorded so far can be replayed"
         return left if self._closing else f"{left}; the guest runs on unrecorded"
@@ -291,6 +319,7 @@ class RecordingWriter:
         if self._timeline.recorder is self:
             self._timeline.keep_index()
         self._flush(end)
+        self.media.put_hashes()
         if self._first.position < end == self._timeline.position:
             self._put_digest(self._timeline.digest_here())
         self.put(Kind.END, End(end.tick, end.phase, why))
@@ -312,7 +341,7 @@ class RecordingWriter:
         self._file.close()
         if self._timeline.recorder is self:
             self._timeline.recorder = None
-        self.media.ignore()
+        self.media.end()
 
     def abandon(self) -> None:
         """The file is not wanted any more, and goes. Does nothing after close()."""
@@ -334,11 +363,12 @@ def start_recording(
 ) -> RecordingWriter:
     """Record `timeline`, which stands at its start and is live, into a new file. Raises UserError, NotKeptError.
 
-    `on_failure` is told once when the file cannot be written any more.
+    `on_failure` is told once when the file cannot be written any more. A file that has no room for what the history
+    begins with is gone.
     """
     if timeline.recorder is not None:
         raise UserError("this timeline is being recorded already")
-    writer = RecordingWriter(path, timeline, embed=embed, checkpoints=checkpoints, on_failure=on_failure)
-    timeline.recorder = writer
+    writer = RecordingWriter(path, timeline, embed=embed, checkpoints=checkpoints)
+    writer.begin(on_failure)
     writer.media.watch(embed=embed)
     return writer

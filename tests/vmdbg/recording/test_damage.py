@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from tests.vmdbg.recording.conftest import Recorded
 from tests.vmdbg.recording.guests import ENDS_AT, new_timeline, session
-from vmdbg.errors import RecordingError, UserError
+from vmdbg.errors import NotKeptError, RecordingError, UserError
 from vmdbg.machine.digest import digest
 from vmdbg.recording.blocks import CACHE, FILE_HEADER, Block, BlockWriter, Kind, scan
 from vmdbg.recording.reader import open_recording
@@ -219,7 +219,7 @@ def test_nothing_is_written_after_a_block_that_did_not_fit(tmp_path: Path) -> No
         assert all(isinstance(item, Block) for item in scan(file, path.stat().st_size))
 
 
-def test_a_snapshot_that_does_not_fit_leaves_nothing(tmp_path: Path) -> None:
+def test_what_does_not_fit_leaves_nothing(tmp_path: Path) -> None:
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     timeline = new_timeline()
@@ -229,10 +229,9 @@ def test_a_snapshot_that_does_not_fit_leaves_nothing(tmp_path: Path) -> None:
             save_snapshot(timeline, tmp_path / "s")
         with pytest.raises(RecordingError, match="cannot be written: File too large"):
             save_recording(timeline, tmp_path / "r")
-        writer = start_recording(tmp_path / "live", timeline)
-        writer.flush()
-        assert "is of no use" in str(writer.failure)
-        writer.close()
+        with pytest.raises(NotKeptError, match=r"cannot write .*live: File too large"):
+            start_recording(tmp_path / "live", timeline)
+        assert timeline.recorder is None
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, ignored)
