@@ -27,8 +27,6 @@ from vmdbg.machine.chipset import AUTOMATIC, with_chipset
 from vmdbg.machine.config import DEFAULT_MEMORY, DEFAULT_START, BootOrder, Chipset, Display, HpetMode, MachineConfig
 from vmdbg.machine.media import Media
 from vmdbg.machine.schedule import ROUND_ROBIN
-from vmdbg.recording.reader import open_recording as read_recording
-from vmdbg.recording.replay import replay
 from vmdbg.timeline.checkpoint import DEFAULT_BUDGET
 from vmdbg.timeline.timeline import Timeline
 
@@ -221,6 +219,9 @@ def open_recording(
     verify: compare with the recorded digests as they are passed. left_out: the files that it was made without
     (--no-embed). Raises UserError, RecordingError, EngineError.
     """
+    from vmdbg.recording.reader import open_recording as read_recording
+    from vmdbg.recording.replay import replay
+
     recording = read_recording(fspath(path), [fspath(one) for one in left_out])
     try:
         timeline = replay(recording, budget=_bytes(checkpoint_memory))

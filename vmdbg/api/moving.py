@@ -14,7 +14,6 @@ from vmdbg.machine.inputs import ScheduleChange
 from vmdbg.machine.media import TakenBack
 from vmdbg.machine.snapshot import Position
 from vmdbg.session.schedule_files import schedule_text
-from vmdbg.timeline.marks import parse_mark, seek_mark
 from vmdbg.timeline.outcomes import Progress
 from vmdbg.units import Tick
 
@@ -64,6 +63,8 @@ class Moving(Standing):
         elif isinstance(where, int):
             self.timeline.seek(Position(Tick(where)), on_progress)
         else:
+            from vmdbg.timeline.marks import parse_mark, seek_mark
+
             seek_mark(self.timeline, parse_mark(where, self.address_of), on_progress)
         return self.position
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from typing import Self
 
 from devices.disk.requests import Operation
-from devices.network.packet_filter import parse_filter
 from vmdbg.api.hit import Hit
 from vmdbg.api.moving import Moving
 from vmdbg.api.standing import Address
@@ -125,6 +124,8 @@ class Stopping(Moving):
         """Stop besides when a network device has sent or got a frame, or one that a filter as "tcp port 80" lets
         through. Raises UserError.
         """
+        from devices.network.packet_filter import parse_filter
+
         try:
             parse_filter(words)
         except ValueError as error:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from os import PathLike, fspath
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from vmdbg.api.cpus import Cpu
@@ -21,9 +20,7 @@ from vmdbg.expressions.place import Aim, Place
 from vmdbg.machine.digest import Digest, digest
 from vmdbg.machine.schedule import Turn
 from vmdbg.machine.snapshot import Position
-from vmdbg.recording.reader import Recording
 from vmdbg.session.linux import need_linux
-from vmdbg.session.positions import place_sometime
 from vmdbg.session.registry import Effect
 from vmdbg.session.session import Session
 from vmdbg.timeline.timeline import Timeline
@@ -32,6 +29,7 @@ from vmdbg.units import Linear, Physical, Tick
 
 if TYPE_CHECKING:
     from vmdbg.os.linux.operating_system import Linux
+    from vmdbg.recording.reader import Recording
     from vmdbg.recording.writer import RecordingWriter
 
 Address = int | str
@@ -44,7 +42,7 @@ class Standing:
     def __init__(self, timeline: Timeline, recording: Recording | None = None) -> None:
         self.timeline = timeline
         self.debugger = Debugger(timeline)
-        self.session = Session(self.debugger, catalog.commands(), allowed=~Effect.NONE, owner="script")
+        self.session = Session(self.debugger, catalog.commands, allowed=~Effect.NONE, owner="script")
         self.registers = Registers(self.session.registers, self.debugger.write_register)
         self.memory = Memory(
             lambda address, size: self.debugger.linear().read(Linear(address), size),
@@ -129,6 +127,8 @@ class Standing:
 
     def _place(self, address: Address, aim: Aim, *, physical: bool = False) -> Place:
         if isinstance(address, str):
+            from vmdbg.session.positions import place_sometime
+
             return place_sometime(self.session, address, physical=physical, aim=aim)
         return Place(Space.PHYSICAL if physical else Space.LINEAR, address)
 
@@ -171,6 +171,8 @@ class Standing:
         Its ELF file is written into `directory`, else into one that goes with the guest. Make another one after the
         guest has moved. Raises UserError, NotThereYetError, DamagedError.
         """
+        from tempfile import TemporaryDirectory
+
         from vmdbg.cores.cpu_notes import cpu_notes
         from vmdbg.os.linux.drgn_program import drgn_program
 

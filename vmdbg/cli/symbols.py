@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
         try:
             with progress_shown("replaying") as progress:
                 seek_mark(timeline, mark, progress)
-            linux = need_linux(Session(Debugger(timeline), catalog.commands()).system)
+            linux = need_linux(Session(Debugger(timeline), catalog.commands).system)
             data = linux.gdb_elf()
             release = linux.info().release
         finally:

@@ -15,6 +15,7 @@ from vmdbg.c.types import Kind
 from vmdbg.dwarf import call_sites
 from vmdbg.dwarf.attributes import attribute, block, constant, referred
 from vmdbg.dwarf.debug_file import DAMAGE
+from vmdbg.dwarf.frame_variables import FrameVariables
 from vmdbg.dwarf.located_bits import constant_value, settled
 from vmdbg.dwarf.location import BaseType, Computed, InMemory, Location, Nowhere
 from vmdbg.dwarf.machine import Machine
@@ -188,9 +189,9 @@ class Frame:
 
     # variables
 
-    def parameters(self, scope: Scope) -> list[Variable]:
-        """Raises what DAMAGE lists."""
-        return scope.parameters()
+    def variables(self, scope: Scope) -> FrameVariables:
+        """Those that one of the frame's functions sees."""
+        return FrameVariables(scope, self.unit)
 
     def value(self, variable: Variable) -> Found:
         """What a variable is here. What cannot be told is said in its content."""

@@ -72,7 +72,10 @@ class Program:
         """What a name means in a scope."""
         key: tuple[int | str, ...] = (*(block.offset for block in scope.blocks), name)
         if key not in self._variables:
-            self._variables[key] = scope.find(name)
+            try:
+                self._variables[key] = scope.find(name)
+            except DAMAGE:
+                return None
         return self._variables[key]
 
     def unit_at(self, address: int) -> CompileUnit | None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from elftools.dwarf.compileunit import CompileUnit
-from elftools.dwarf.lineprogram import LineProgram
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from elftools.dwarf.compileunit import CompileUnit
+    from elftools.dwarf.lineprogram import LineProgram
 
 
 def unit_file_names(unit: CompileUnit, program: LineProgram) -> dict[int, str]:

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from vmdbg.c.content import Content
 from vmdbg.c.spelling import parse_spelling, spelled_out
 from vmdbg.c.types import CType
 from vmdbg.c.values import Value
-from vmdbg.dwarf.debug_file import DAMAGE
-from vmdbg.dwarf.frame import Found, Frame
-from vmdbg.dwarf.machine import Machine
-from vmdbg.dwarf.program import Program
-from vmdbg.dwarf.scopes import Scope, Variable
-from vmdbg.dwarf.statics import function_statics, unit_variables
 from vmdbg.errors import UserError
 from vmdbg.os.seam import Backtrace
 from vmdbg.os.seam import Frame as CpuFrame
@@ -23,6 +18,11 @@ from vmdbg.session.moments import Moment
 from vmdbg.session.source_frame import SourceFrame
 from vmdbg.session.symbol_file import SymbolFile
 from vmdbg.session.unwinding import backtrace, current_frame
+
+if TYPE_CHECKING:
+    from vmdbg.dwarf.frame import Found, Frame
+    from vmdbg.dwarf.frame_variables import FrameVariables
+    from vmdbg.dwarf.scopes import Scope, Variable
 
 MAX_SCOPES = 4096
 """Addresses whose functions are remembered."""
@@ -118,10 +118,9 @@ class DebugFrames:
         pc = physical.pc - (0 if physical.is_exact else 1)
         file = self._guest.sources.debug_file_at(pc)
         is_flat = physical.registers.get("rip") == physical.pc
-        if file is None or file.program is None or not is_flat:
+        if file is None or not is_flat:
             return None
-        machine = Machine(self.space.read, physical.registers, file.program.address_size)
-        return Frame(file.program, file.placement, machine, exact=physical.is_exact, caller=caller)
+        return file.frame(self.space.read, physical.registers, exact=physical.is_exact, caller=caller)
 
     def _rows(self, physical: CpuFrame, debug: Frame | None, number: int) -> list[SourceFrame]:
         pc = physical.pc - (0 if physical.is_exact else 1)
@@ -142,34 +141,26 @@ class DebugFrames:
 
     def parameters(self, frame: SourceFrame) -> list[tuple[str, Value]]:
         """By name, in the order of the source. What cannot be told is said in the value."""
-        return self._values(frame, lambda scope: scope.parameters())
+        return self._values(frame, lambda seen: seen.parameters())
 
     def locals(self, frame: SourceFrame) -> list[tuple[str, Value]]:
         """As parameters(), the innermost block's first."""
-        return self._values(frame, lambda scope: [one for one in scope.locals() if not one.is_declared_elsewhere])
+        return self._values(frame, lambda seen: seen.locals())
 
     def statics(self, frame: SourceFrame) -> list[tuple[str, Value]]:
         """Those of the function, then those that are seen in its file alone."""
-        return self._values(frame, lambda scope: [*function_statics(scope), *self._of_unit(frame, own=True)])
+        return self._values(frame, lambda seen: seen.statics())
 
     def file_globals(self, frame: SourceFrame) -> list[tuple[str, Value]]:
         """Variables that the frame's file defines for others too."""
-        return self._values(frame, lambda _: self._of_unit(frame, own=False))
+        return self._values(frame, lambda seen: seen.file_globals())
 
-    def _of_unit(self, frame: SourceFrame, *, own: bool) -> list[Variable]:
-        unit = frame.debug.unit if frame.debug is not None else None
-        if unit is None:
-            return []
-        found = unit_variables(unit)
-        return list(found.own if own else found.shared)
-
-    def _values(self, frame: SourceFrame, listed: Callable[[Scope], list[Variable]]) -> list[tuple[str, Value]]:
+    def _values(
+        self, frame: SourceFrame, listed: Callable[[FrameVariables], list[Variable]]
+    ) -> list[tuple[str, Value]]:
         if frame.scope is None or frame.debug is None:
             return []
-        try:
-            variables = listed(frame.scope)
-        except DAMAGE:
-            return []
+        variables = listed(frame.debug.variables(frame.scope))
         return [(one.name, self.value(frame.debug.value(one))) for one in variables]
 
     def find(self, name: str) -> Value | None:
@@ -181,7 +172,7 @@ class DebugFrames:
         frame = self.selected()
         if frame.scope is None or frame.debug is None:
             return None
-        variable = _variable_in(frame.debug.program, frame.scope, name)
+        variable = frame.debug.program.variable_in(frame.scope, name)
         return self.value(frame.debug.value(variable)) if variable is not None else None
 
     def global_variable(self, name: str) -> Value | None:
@@ -241,19 +232,17 @@ class DebugFrames:
         file, scope = self._scope_at(pc)
         if scope is None or file is None or file.program is None:
             return None
-        variable = _variable_in(file.program, scope, name)
-        if variable is None:
-            return None
-        machine = Machine(self.space.read, CpuRegisters(self._guest), file.program.address_size)
-        frame = Frame(file.program, file.placement, machine, exact=True, caller=self._caller_of_cpu)
-        return self.value(frame.value(variable))
+        variable = file.program.variable_in(scope, name)
+        registers = CpuRegisters(self._guest)
+        frame = file.frame(self.space.read, registers, exact=True, caller=self._caller_of_cpu) if variable else None
+        return self.value(frame.value(variable)) if frame is not None and variable is not None else None
 
     def has_variable(self, address: int, name: str) -> bool:
         """Whether the name is that of a variable in the code at an address."""
         file, scope = self._scope_at(address)
         if scope is None or file is None or file.program is None:
             return False
-        return _variable_in(file.program, scope, name) is not None
+        return file.program.variable_in(scope, name) is not None
 
     def _scope_at(self, pc: int) -> tuple[SymbolFile | None, Scope | None]:
         sources = self._guest.sources
@@ -282,10 +271,3 @@ class DebugFrames:
         if isinstance(found.where, Content):
             return Value(self.space, found.type, content=found.where)
         return Value(self.space, found.type, found.where)
-
-
-def _variable_in(program: Program, scope: Scope, name: str) -> Variable | None:
-    try:
-        return program.variable_in(scope, name)
-    except DAMAGE:
-        return None

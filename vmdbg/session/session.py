@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import TypeVar, cast
 
 from vmdbg.debugger.debugger import Debugger
@@ -13,7 +14,6 @@ from vmdbg.errors import ReaderGoneError, UserError, VmdbgError
 from vmdbg.session.arguments import Parsers, parse_arguments
 from vmdbg.session.errors import UnknownCommandError, UsageError
 from vmdbg.session.execution import Execution
-from vmdbg.session.habits import hint, our_spelling
 from vmdbg.session.new_files import AnywhereNew, NewFiles
 from vmdbg.session.oops_watch import OopsWatch
 from vmdbg.session.pending import PendingPoints
@@ -36,20 +36,21 @@ REFUSALS = {
 class Session(View):
     """Commands on one debugger. `allowed` says which effects commands may have; looking is always allowed.
 
-    `registry` is its own: scripts add commands to it. gdb's `monitor` uses `execute`: plain text, errors as text.
+    `registry` is its own: scripts add commands to it. What makes one is called at the first line: a hundred modules of
+    commands are nothing for who has none. gdb's `monitor` uses `execute`: plain text, errors as text.
     """
 
     def __init__(
         self,
         debugger: Debugger,
-        registry: Registry[Session],
+        registry: Registry[Session] | Callable[[], Registry[Session]],
         *,
         allowed: Effect = Effect.CHANGES,
         owner: str = "prompt",
     ) -> None:
         super().__init__(debugger, owner=owner, may_read=Effect.HOST in allowed)
         self.allowed = allowed
-        self.registry = registry
+        self._commands = registry
         self.files: NewFiles = AnywhereNew()
         """Where commands with Effect.FILES write."""
         self.aliases: dict[str, str] = {}
@@ -70,6 +71,10 @@ class Session(View):
         self._parts: dict[Callable[[Session], object], object] = {}
         """Each under the class that made it."""
         debugger.stop_listeners.append(self._on_stop)
+
+    @cached_property
+    def registry(self) -> Registry[Session]:
+        return self._commands if isinstance(self._commands, Registry) else self._commands()
 
     def _on_stop(self, stop: Stop) -> None:
         self.moments.stop()
@@ -115,6 +120,8 @@ class Session(View):
         line = self._without_alias(line.strip())
         if not line or line.startswith("#"):
             return EMPTY, False
+        from vmdbg.session.habits import hint, our_spelling
+
         line = self._device_named(our_spelling(line))
         value = self._as_value(line)
         if value is not None:
@@ -139,6 +146,8 @@ class Session(View):
 
     def check(self, line: str) -> None:
         """Raises UserError for a line that no command is named by and that is no expression; carries nothing out."""
+        from vmdbg.session.habits import our_spelling
+
         line = our_spelling(self._without_alias(line.strip()))
         try:
             self.registry.split(line)

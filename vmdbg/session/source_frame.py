@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from vmdbg.dwarf.frame import Frame
-from vmdbg.dwarf.scopes import Scope
 from vmdbg.os.seam import Frame as CpuFrame
+
+if TYPE_CHECKING:
+    from vmdbg.dwarf.frame import Frame
+    from vmdbg.dwarf.scopes import Scope
 
 
 @dataclass(frozen=True, slots=True)

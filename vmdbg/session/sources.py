@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from vmdbg.errors import UserError
 from vmdbg.os.seam import Location
-from vmdbg.session.module_files import ModulePlacement
-from vmdbg.session.program_files import ProgramPlacement, is_program
 from vmdbg.session.source_texts import SourceTexts
 from vmdbg.session.symbol_file import SymbolFile, read_symbol_file
 from vmdbg.session.system import GuestSystem
-from vmdbg.symbols.kernel_module import module_name
-from vmdbg.symbols.lines import LineRange
 from vmdbg.symbols.symbol_set import SymbolSet
 from vmdbg.symbols.table import SymbolTable
+
+if TYPE_CHECKING:
+    from vmdbg.symbols.lines import LineRange
 
 
 class Sources:
@@ -36,27 +35,15 @@ class Sources:
         That is known of its kernel, and of its modules, which need not be loaded yet.
         """
         added = read_symbol_file(path)
-        if added.debug is not None and added.debug.sections:
-            added.where = self._module(added, path, slide)
-        elif added.debug is not None and slide is None and process is None and is_program(added.table):
-            added.where = ProgramPlacement(self._system, path, added.debug)
-        else:
+        if added.debug is not None:
+            from vmdbg.session.file_places import moving_place
+
+            added.where = moving_place(self._system, added.table, added.debug, path, slide, process)
+        if added.where is None:
             added.move(self._kernel_slide(added.table) if slide is None else slide)
         added.process, added.running = process, self._running
         self.use(added)
         return added
-
-    def _module(self, added: SymbolFile, path: Path, slide: int | None) -> ModulePlacement:
-        """Raises UserError for another file that is not linked: nothing says where its sections are."""
-        assert added.debug is not None
-        name = module_name(added.debug, path)
-        if name is None:
-            raise UserError(f"{path} is not linked and no kernel module: it has no addresses")
-        if slide:
-            raise UserError(f"{path} is a kernel module: the guest's kernel says where its sections are, no slide does")
-        found = ModulePlacement(self._system, name, added.debug)
-        found.check()
-        return found
 
     def use(self, added: SymbolFile) -> None:
         """A file that has been read, by another session perhaps. It replaces one of the same path and process.

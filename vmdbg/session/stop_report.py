@@ -14,7 +14,6 @@ from vmdbg.debugger.describe import (
     describe_event,
     fault_chain,
 )
-from vmdbg.debugger.fault_reasons import chain_words, fault_reason
 from vmdbg.debugger.points import Breakpoint, Space, Watchpoint
 from vmdbg.debugger.stops import (
     BreakpointStop,
@@ -154,6 +153,8 @@ def _reason(view: View, stop: Stop) -> Iterator[Text]:
 def _caught(view: View, stop: ExceptionStop | EventStop | DeviceStop) -> Iterator[Text]:
     match stop:
         case ExceptionStop(delivery):
+            from vmdbg.debugger.fault_reasons import fault_reason
+
             yield text(f"caught {describe_delivery(delivery)}", Style.CURRENT)
             yield from _because(fault_reason(view.debugger.machine, delivery), "  ")
         case EventStop():
@@ -165,6 +166,8 @@ def _caught(view: View, stop: ExceptionStop | EventStop | DeviceStop) -> Iterato
 
 def _chain(view: View) -> Iterator[Text]:
     """The faults that a triple fault was made of, the first first, and why each came."""
+    from vmdbg.debugger.fault_reasons import chain_words
+
     machine = view.debugger.machine
     for delivery, why in chain_words(machine, fault_chain(machine.engine.deliveries())):
         yield text(f"  {describe_delivery(delivery)}")

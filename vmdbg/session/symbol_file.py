@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from vmdbg.dwarf.debug_file import DebugFile
-from vmdbg.dwarf.program import Program
 from vmdbg.errors import UserError
 from vmdbg.os.seam import Location
-from vmdbg.symbols.line_file import LineFile
 from vmdbg.symbols.load import load_file
 from vmdbg.symbols.placement import Placement
 from vmdbg.symbols.source import SymbolSource
 from vmdbg.symbols.table import SymbolTable
 from vmdbg.timeline.origin import Origin
 from vmdbg.units import Linear
+
+if TYPE_CHECKING:
+    from vmdbg.dwarf.debug_file import DebugFile
+    from vmdbg.dwarf.frame import Frame
+    from vmdbg.dwarf.machine import ReadMemory
+    from vmdbg.dwarf.program import Program
+    from vmdbg.symbols.line_file import LineFile
 
 
 class Where(Protocol):
@@ -97,13 +101,35 @@ class SymbolFile:
     def program(self) -> Program | None:
         """What its debug information says of functions, variables, types and frames; None without any."""
         if self._program is None and self.debug is not None:
+            from vmdbg.dwarf.program import Program
+
             self._program = Program(self.debug)
         return self._program
+
+    def frame(
+        self,
+        read: ReadMemory,
+        registers: Mapping[str, int],
+        *,
+        exact: bool,
+        caller: Callable[[], Frame | None] = lambda: None,
+    ) -> Frame | None:
+        """One of its code, which is at the registers' `rip`; None without debug information."""
+        program = self.program
+        if program is None:
+            return None
+        from vmdbg.dwarf.frame import Frame
+        from vmdbg.dwarf.machine import Machine
+
+        machine = Machine(read, registers, program.address_size)
+        return Frame(program, self.placement, machine, exact=exact, caller=caller)
 
     @property
     def lines(self) -> LineFile:
         self._follow()
         if self._lines is None:
+            from vmdbg.symbols.line_file import LineFile
+
             self._lines = LineFile(self.debug, self.placement)
         return self._lines
 

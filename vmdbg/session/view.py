@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from vmdbg.c.values import Value
 from vmdbg.debugger.debugger import Debugger
@@ -21,8 +22,10 @@ from vmdbg.session.linux import find_linux, need_linux
 from vmdbg.session.numbers import fitting
 from vmdbg.session.skips import Skips
 from vmdbg.session.typed_names import add_typed_names
-from vmdbg.symbols.lines import LineRange
 from vmdbg.units import Linear, Physical
+
+if TYPE_CHECKING:
+    from vmdbg.symbols.lines import LineRange
 
 
 class View(KnownGuest):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from vmdbg.dwarf.relocations import PlacedSection
+if TYPE_CHECKING:
+    from vmdbg.dwarf.relocations import PlacedSection
 
 _MASK = (1 << 64) - 1
 
