@@ -163,6 +163,18 @@ class HostFile:
     def _identity(self) -> FileIdentity:
         return _identity_in(os.fstat(self.fd))
 
+    @property
+    def lasting_identity(self) -> FileIdentity | None:
+        """What tells the file from what it is after anybody has written it. None if that cannot be told: it is written
+        here, is not what it was when it was opened, or is no regular file.
+        """
+        try:
+            found = os.fstat(self.fd)
+        except OSError:
+            return None
+        lasts = stat.S_ISREG(found.st_mode) and not self.writable and _identity_in(found) == self.identity
+        return self.identity if lasts else None
+
     def check_unchanged(self) -> None:
         """Raises ImageError if somebody else has written it since it was opened."""
         with self._lock:

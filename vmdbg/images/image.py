@@ -25,6 +25,10 @@ class FileIdentity:
     changed: int
 
 
+Provenance = tuple[tuple[str, FileIdentity], ...]
+"""The format and the identity of an image's file, and of those behind it. While all are these, so is what it holds."""
+
+
 class Image(Protocol):
     """Bytes, as the guest is to see them. All methods raise ImageError."""
 
@@ -36,6 +40,13 @@ class Image(Protocol):
     @property
     def identity(self) -> FileIdentity:
         """Of the file that it is in: what an image of the same file, unchanged, has too."""
+        ...
+
+    @property
+    def provenance(self) -> Provenance | None:
+        """None where it says nothing of what the image holds: one of the files is written here, is another than it was
+        when it was opened, or is a block device.
+        """
         ...
 
     @property

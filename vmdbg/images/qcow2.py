@@ -13,7 +13,7 @@ import zstandard
 
 from devices.disk.medium import SECTOR
 from vmdbg.images.host_file import HostFile
-from vmdbg.images.image import FileIdentity, Image, ImageError
+from vmdbg.images.image import FileIdentity, Image, ImageError, Provenance
 from vmdbg.images.qcow2_header import Compression, Header, damaged, read_header
 from vmdbg.images.qcow2_map import ABSENT, ALL_ZEROS, COMPRESSED, COPIED, ClusterMap
 from vmdbg.images.qcow2_writer import Qcow2Writer
@@ -46,6 +46,12 @@ class Qcow2Image:
     @property
     def identity(self) -> FileIdentity:
         return self._file.identity
+
+    @property
+    def provenance(self) -> Provenance | None:
+        identity = self._file.lasting_identity
+        behind = self._backing.provenance if self._backing is not None else ()
+        return ((self.format, identity), *behind) if identity is not None and behind is not None else None
 
     def read(self, offset: int, length: int) -> bytes:
         with self._lock:

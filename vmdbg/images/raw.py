@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from devices.disk.medium import SECTOR
 from vmdbg.images.host_file import HostFile
-from vmdbg.images.image import FileIdentity, ImageError
+from vmdbg.images.image import FileIdentity, ImageError, Provenance
 
 
 class RawImage:
@@ -30,6 +30,11 @@ class RawImage:
     @property
     def identity(self) -> FileIdentity:
         return self._file.identity
+
+    @property
+    def provenance(self) -> Provenance | None:
+        identity = self._file.lasting_identity
+        return ((self.format, identity),) if identity is not None else None
 
     def read(self, offset: int, length: int) -> bytes:
         there = min(length, max(0, self._file.size - offset))

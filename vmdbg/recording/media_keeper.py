@@ -15,7 +15,8 @@ from devices.disk.medium import MediumError
 from devices.ninep.folder import Answer, Question
 from vmdbg.machine.media import Media, ReadMedium
 from vmdbg.recording.blocks import Kind
-from vmdbg.recording.media_digest import LARGEST_UNASKED, content_digest
+from vmdbg.recording.known_digests import KnownDigests
+from vmdbg.recording.media_digest import LARGEST_UNASKED
 from vmdbg.recording.recorded_answers import records_of
 from vmdbg.recording.records import BlobsRecord, MediumRecord, Sectors, encode
 
@@ -121,7 +122,8 @@ class MediaKeeper:
     def _digest(self, medium: ReadMedium, *, embed: bool) -> str:
         """Without it, a recording that names the medium alone is of no use. Raises OSError."""
         try:
-            return content_digest(medium.looked_at, LARGEST_UNASKED if embed else None, self._is_over.is_set)
+            most = LARGEST_UNASKED if embed else None
+            return KnownDigests().digest(medium.image, medium.looked_at, most, self._is_over.is_set)
         except MediumError as error:
             if embed:
                 return ""

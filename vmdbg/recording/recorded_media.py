@@ -18,7 +18,7 @@ from vmdbg.images.sectors import ImageSectors
 from vmdbg.interruption import INTERRUPTION
 from vmdbg.machine.media import Media, Source
 from vmdbg.recording.blocks import Block, read_payload
-from vmdbg.recording.media_digest import content_digest
+from vmdbg.recording.known_digests import KnownDigests
 from vmdbg.recording.records import MediumRecord, Sectors, decode
 
 _PAGE_SECTORS = PAGE // SECTOR
@@ -221,6 +221,6 @@ def _is_that(record: MediumRecord, pages: SectorFile, source: Source) -> bool:
         count = min(_PAGE_SECTORS, record.sectors - first)
         if count > 0 and source.read(first, count).ljust(PAGE, b"\0") != pages.page(record.name, number):
             return False
-    same = not record.digest or content_digest(source) == record.digest
+    same = not record.digest or KnownDigests().digest(source) == record.digest
     INTERRUPTION.check()
     return same

@@ -9,7 +9,7 @@ from elftools.elf.sections import Section
 
 from vmdbg.dwarf.debug_file import DAMAGE, DebugFile
 from vmdbg.errors import UserError
-from vmdbg.symbols.file_cache import FileCache
+from vmdbg.file_cache import FileCache
 from vmdbg.symbols.source import SymbolSource
 from vmdbg.symbols.table import Columns, Entry, SymbolTable
 
@@ -50,7 +50,7 @@ def _columns(file: DebugFile) -> Columns:
     strings = file.elf.get_section(section["sh_link"])
     if section["sh_size"] < CACHED * section["sh_entsize"]:
         return Columns.of(_entries(file, section, strings))
-    cache, name = FileCache(), f"{file.identity((section.name, strings.name))}.symbols"
+    cache, name = FileCache("symbols"), f"{file.identity((section.name, strings.name))}.symbols"
     kept = cache.load(name)
     if kept is not None:
         return Columns.unpacked(kept)

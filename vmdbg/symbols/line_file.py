@@ -13,7 +13,7 @@ from vmdbg.dwarf.unit_files import unit_file_names
 from vmdbg.dwarf.unit_search import units_named, units_with_lines_of
 from vmdbg.dwarf.window import Window
 from vmdbg.errors import UserError
-from vmdbg.symbols.file_cache import FileCache
+from vmdbg.file_cache import FileCache
 from vmdbg.symbols.lines import LineRange, LineTable, same_file, unit_ranges
 from vmdbg.symbols.placement import Placement
 
@@ -89,12 +89,12 @@ class LineFile:
         try:
             unit = self._file.info.get_CU_at(offset)
             name = self._cache_name(unit)
-            kept = FileCache().load(name) if name else None
+            kept = FileCache("symbols").load(name) if name else None
             if kept is not None:
                 return LineTable.unpacked(kept)
             table = LineTable(unit_ranges(self._file.info, unit))
             if name:
-                FileCache().save(name, table.packed())
+                FileCache("symbols").save(name, table.packed())
         except (*DAMAGE, UserError):
             return LineTable()
         return table
@@ -106,7 +106,7 @@ class LineFile:
         if not isinstance(lines, Window) or lines.size < SMALL >> 4:
             return ""
         if self._kept is None:
-            self._kept = FileCache(), self._file.identity(_NAMING)
+            self._kept = FileCache("symbols"), self._file.identity(_NAMING)
         key = xxhash.xxh3_64_hexdigest(f"{self._kept[1]} {unit.cu_offset}".encode())
         return f"{key}.lines-2"
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import msgspec
 import xxhash
 
+from vmdbg.file_cache import FileCache
 from vmdbg.queries.survey import Kind, SurveyRow
-from vmdbg.symbols.file_cache import FileCache
 from vmdbg.units import CpuId
 from vmdbg.version import VERSION
 from vmdbg.web.survey_store import SurveyStore
@@ -33,8 +32,7 @@ class SurveyCache:
     """Of one recording, as its file is now. Trouble with it never stops anyone."""
 
     def __init__(self, recording: Path, directory: Path | None = None) -> None:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        self._files = FileCache(directory or base / "vmdbg" / "surveys")
+        self._files = FileCache("surveys", directory)
         self._recording = recording
 
     def _name(self) -> str | None:

@@ -16,7 +16,7 @@ from tests.determinism.test_floppies import MARKS, floppy_origin
 from tests.vmdbg.recording.guests import CHECKPOINTS_AT, new_timeline
 from vmdbg.errors import NotKeptError
 from vmdbg.machine.digest import Digest, digest
-from vmdbg.recording import media_keeper
+from vmdbg.recording import known_digests
 from vmdbg.recording.media_digest import Contents, content_digest
 from vmdbg.recording.reader import open_recording
 from vmdbg.recording.replay import replay, replay_file
@@ -63,7 +63,7 @@ def hashing(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
         assert may_end.wait(HASHING_ENDS_IN)
         return content_digest(source, most, is_over)
 
-    monkeypatch.setattr(media_keeper, "content_digest", slow_digest)
+    monkeypatch.setattr(known_digests, "content_digest", slow_digest)
     yield may_end
     may_end.set()
 
@@ -144,7 +144,7 @@ def test_a_recording_that_leaves_media_out_and_could_not_hash_them_is_of_no_use(
     def vanished(source: Contents, most: int | None, is_over: Callable[[], bool]) -> str:
         raise MediumError("a.img: No such device")
 
-    monkeypatch.setattr(media_keeper, "content_digest", vanished)
+    monkeypatch.setattr(known_digests, "content_digest", vanished)
     said: list[NotKeptError] = []
     timeline = floppy_timeline()
     writer = start_recording(tmp_path / "r", timeline, embed=False, on_failure=said.append)
