@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from vmdbg.host.nets import NetChoice
 from vmdbg.host.network import join_network
-from vmdbg.host.pacing import Pacer, SliceLength
+from vmdbg.host.pacing import Pacer, SliceLength, end_of_slice
 from vmdbg.host.poller import Poller
 from vmdbg.host.runner import KeptRunner
 from vmdbg.machine.inputs import Input
@@ -48,7 +48,7 @@ class LiveNetwork:
         if paced is not None:
             self._slices.shorten()
         self._began, length = clock, self._slices.begin()
-        return min(wanted, Tick(clock + length) if paced is None else paced)
+        return min(wanted, end_of_slice(clock, length) if paced is None else paced)
 
     def check_push(self) -> None:
         """Nobody else is ahead."""

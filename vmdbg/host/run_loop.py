@@ -28,7 +28,7 @@ from vmdbg.host.endings import (
     TickReached,
     UserQuit,
 )
-from vmdbg.host.pacing import LONGEST_SLICE, LONGEST_WAIT, SliceLength
+from vmdbg.host.pacing import LONGEST_SLICE, LONGEST_WAIT, SliceLength, end_of_slice
 from vmdbg.host.poller import Poller
 from vmdbg.host.realtime import Pacer, Place, Realtime
 from vmdbg.host.runner import Runner
@@ -235,7 +235,7 @@ class RunLoop:
         pacer = self._pacer
         paced = pacer.limit() if pacer is not None else None
         length = self._slices.begin()
-        limit = before + length if paced is None else min(paced, before + LONGEST_SLICE)
+        limit = end_of_slice(before, length) if paced is None else min(paced, before + LONGEST_SLICE)
         try:
             outcome = self.runner.advance(self._limit(Tick(limit)))
         except MediumError as error:

@@ -1,3 +1,4 @@
+import random
 from dataclasses import dataclass, field
 
 import pytest
@@ -11,8 +12,10 @@ from vmdbg.host.pacing import (
     TOLERATED_SECONDS,
     Pacer,
     SliceLength,
+    end_of_slice,
 )
-from vmdbg.units import TICKS_PER_SECOND
+from vmdbg.timeline.keeping import GRID
+from vmdbg.units import TICKS_PER_SECOND, Tick
 
 
 @dataclass
@@ -124,6 +127,29 @@ def test_slices_take_some_cpu_time_where_others_have_most_of_it() -> None:
         host.now += 30 * length / 1e9
         slices.end(length)
     assert slices.begin() == pytest.approx(LEAST_CPU_SECONDS * 1e9, rel=0.01)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_slices_end_where_a_history_stops_anyway(seed: int) -> None:
+    chance = random.Random(seed)
+    begin = Tick(chance.randrange(1 << 40))
+    length = chance.choice((FIRST_SLICE, GRID, LONGEST_SLICE, chance.randrange(FIRST_SLICE, LONGEST_SLICE)))
+    found = end_of_slice(begin, length)
+    ends = range(begin + -(-length // 2), begin + min(length + length // 2, LONGEST_SLICE) + 1)
+    stops = [tick for tick in range(begin // GRID * GRID, begin + 2 * LONGEST_SLICE, GRID) if tick in ends]
+    assert found == min(stops, key=lambda tick: abs(tick - begin - length), default=begin + length)
+
+
+def test_slices_of_a_steady_guest_all_end_there() -> None:
+    host, clock = HostClock(), Tick(12345)
+    slices, ends = SliceLength(host, host), []
+    for _ in range(60):
+        end = end_of_slice(clock, slices.begin())
+        host.now += (end - clock) / 1e9
+        slices.end(end - clock)
+        clock = end
+        ends.append(end)
+    assert [end % GRID for end in ends[20:]] == [0] * 40
 
 
 def test_slices_stay_in_bounds() -> None:
