@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from os import PathLike, fspath
@@ -22,7 +23,6 @@ from vmdbg.lab.actions import parse_action
 from vmdbg.lab.fabric import Hop, Loss
 from vmdbg.lab.plan import (
     FILE_OPTIONS,
-    NAME,
     End,
     Happening,
     Instant,
@@ -40,6 +40,8 @@ HEAD = 96
 """Bytes of each frame that the index has: its headers. What came through is whole in its receiver's recording."""
 MOST_LINE = 1 << 16
 LARGEST_PLAN = 1 << 20
+_FILE = re.compile(rf"(-[1-9][0-9]{{0,8}})?{re.escape(SUFFIX)}")
+"""Behind a machine's name."""
 
 
 class Life(msgspec.Struct, frozen=True, tag="life"):
@@ -136,18 +138,23 @@ class LabWriter:
             self._file: TextIO = open(folder / INDEX, "x", encoding="ascii")  # noqa: SIM115 - closed by close()
         except OSError as error:
             raise NotKeptError(f"{folder} cannot be written: {error.strerror}") from None
+        self._machines = {machine.name for machine in plan.machines}
         self._lives: dict[str, int] = {}
         self.failure = ""
         """Why the index has no more, in words."""
 
     def place(self, machine: str) -> Path:
-        """Where the recording of what it lives through next goes."""
-        count = self._lives[machine] = self._lives.get(machine, 0) + 1
+        """Where the recording of what it lives through next goes. `left-2` may be another machine's name."""
+        count = self._lives.get(machine, 0) + 1
+        while count > 1 and f"{machine}-{count}" in self._machines:
+            count += 1
+        self._lives[machine] = count
         return self.folder / (f"{machine}{SUFFIX}" if count == 1 else f"{machine}-{count}{SUFFIX}")
 
     def life(self, life: Life) -> None:
-        """Its recording is there."""
+        """Its recording is there, which without this line is nobody's: at once, for a kill may come."""
         self._write(life)
+        self.flush()
 
     def note(self, row: Deed | Pushed) -> None:
         """What somebody did."""
@@ -260,7 +267,7 @@ class LabIndex:
     def _is_sound(self, row: Row, machines: set[str]) -> bool:
         match row:
             case Life(machine, born, file):
-                return machine in machines and bool(NAME.fullmatch(file.removesuffix(SUFFIX))) and born >= 0
+                return machine in machines and _is_of(machine, file) and born >= 0
             case Deed(at, line):
                 return at >= 0 and _can_be_done(line, self.plan)
             case Pushed(at, machine):
@@ -274,6 +281,11 @@ class LabIndex:
         ends = next((link.ends for link in self.plan.links if link.name == row.link), ())
         fits = {row.source, row.target} == {str(end) for end in ends} and row.number >= 0
         return fits and 0 <= row.sent <= row.due and len(row.head) <= 2 * min(row.size, HEAD) and _is_hex(row.head)
+
+
+def _is_of(machine: str, file: str) -> bool:
+    """Whether place() gives such names."""
+    return _FILE.fullmatch(file.removeprefix(machine)) is not None and file.startswith(machine)
 
 
 def _is_hex(text: str) -> bool:

@@ -44,24 +44,40 @@ def _serve(connection: Connection, halt: Connection, make: Make, arguments: tupl
     try:
         served = make(*arguments)
     except VmdbgError as error:
-        connection.send((False, error))
+        _tell(connection, False, error)
         return
-    connection.send((True, None))
+    _tell(connection, True, None)
     while True:
-        name, words = connection.recv()
+        name, words = _asked(connection)
         if name == "close":
             with INTERRUPTION.critical():
                 not_kept = served.close()
-            connection.send((True, not_kept))
+            _tell(connection, True, not_kept)
             return
         try:
             found = getattr(served, name)(*words)
         except VmdbgError as error:
-            connection.send((False, error))
+            _tell(connection, False, error)
         except StoppedError:
-            connection.send((False, EngineError("it was halted")))
+            _tell(connection, False, EngineError("it was halted"))
         else:
-            connection.send((True, found))
+            _tell(connection, True, found)
+
+
+def _asked(connection: Connection) -> tuple[str, tuple[object, ...]]:
+    """A method's name and what it is given. Who asks may have been killed: then so is this process, without a word."""
+    try:
+        name, words = connection.recv()
+    except (EOFError, OSError):
+        raise SystemExit(1) from None
+    return name, words
+
+
+def _tell(connection: Connection, fine: bool, found: object) -> None:
+    try:
+        connection.send((fine, found))
+    except OSError:
+        raise SystemExit(1) from None
 
 
 def _halt_when_told(halt: Connection) -> None:

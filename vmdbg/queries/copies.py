@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import gc
 import multiprocessing
@@ -33,9 +34,16 @@ _leaving: list[threading.Thread] = []
 
 def can_fork() -> bool:
     """Whether this process may be copied as it is: no thread of it holds a lock."""
+    _await_leaving()
+    return sys.platform == "linux" and all(isinstance(one, WaitingThread) for one in _others())
+
+
+def _await_leaving() -> None:
     while _leaving:
         _leaving.pop().join()
-    return sys.platform == "linux" and all(isinstance(one, WaitingThread) for one in _others())
+
+
+atexit.register(_await_leaving)  # before multiprocessing closes the queue by which copies are told to end: last come first
 
 
 def _others() -> list[threading.Thread]:
@@ -167,9 +175,11 @@ def _copies(workers: int) -> Iterator[Executor]:
     """Copies of this process. Nobody waits for them to end: to give back all their memory takes them a while."""
     before = {*threading.enumerate()}
     executor = ProcessPoolExecutor(workers, multiprocessing.get_context("fork"), initializer=_begin)
-    with ended_with(executor, waiting=False):
-        yield executor
-    _leaving.extend({*threading.enumerate()} - before)
+    try:
+        with ended_with(executor, waiting=False):
+            yield executor
+    finally:
+        _leaving.extend({*threading.enumerate()} - before)
 
 
 def _scan_stretch(worker: int) -> list[tuple[int, Sequence[Row]]]:

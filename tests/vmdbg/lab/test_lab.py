@@ -13,7 +13,9 @@ from tests.vmdbg.lab.couriers import END, LATENCY, LETTERS, courier, two_courier
 from vmdbg.api.lab import Lab
 from vmdbg.lab.fabric import Hop
 from vmdbg.lab.folder import LabIndex
-from vmdbg.lab.plan import End, Instant, LinkSpec, Plan
+from vmdbg.lab.plan import End, Happening, Instant, LinkSpec, Plan
+from vmdbg.lab.station import Coming, Report
+from vmdbg.lab.workers import Worker
 from vmdbg.machine.digest import Digest
 from vmdbg.machine.inputs import PortWrite
 
@@ -192,6 +194,50 @@ def test_a_machine_that_crashed_boots_again_on_the_labs_clock(tmp_path: Path) ->
     with vmdbg.open_recording(folder / "anna.vmdbg") as crashed:
         crashed.seek("end")
         assert "PoweredOff" in str(crashed.timeline.machine.ending)
+
+
+@pytest.mark.parametrize("name", ["anna", "a" * 32])
+def test_the_recordings_of_a_machine_that_boots_again_take_no_others_place(name: str, tmp_path: Path) -> None:
+    """Another machine may be called as they would be, and a name be as long as one can be."""
+    machines = (courier(name), courier(f"{name[:30]}-2"), courier(f"{name[:28]}-2-2"))
+    happens = [f"{what} {one.name}" for _ in range(2) for one in machines for what in ("crash", "boot")]
+    happened = tuple(Happening(Instant(100_000 * at), line) for at, line in enumerate(happens, 1))
+    with Lab(Plan(machines, (), (), happened), record=tmp_path / "boots") as lab:
+        lab.run_until(100_000 * len(happens) + 50_000)
+        ends = lab.digests()
+    index = LabIndex(tmp_path / "boots")
+    assert not index.damaged
+    assert len({life.file for life in index.lives}) == len(index.lives) == 9
+    for life in index.lives[-3:]:
+        with vmdbg.open_recording(tmp_path / "boots" / life.file) as guest:
+            guest.seek("end")
+            assert guest.digest() == ends[life.machine]
+
+
+def test_who_was_switched_on_is_in_the_index_before_anything_runs(tmp_path: Path) -> None:
+    with Lab(two_couriers(), record=tmp_path / "killed"):
+        assert [life.machine for life in LabIndex(tmp_path / "killed").lives] == ["anna", "ben"]
+
+
+class Kept:
+    """What a worker has, which is asked for nothing."""
+
+    def run(self, until: Instant, coming: list[Coming]) -> Report:
+        raise NotImplementedError
+
+    def close(self) -> str:
+        return ""
+
+
+def test_a_machines_process_ends_without_a_word_when_nobody_asks_it_any_more(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    worker = Worker("anna", Kept)
+    worker.ready()
+    worker.connection.close()
+    with pytest.raises(vmdbg.EngineError, match=r"the process of anna has ended \(exit code 1\)"):
+        worker.start(Instant(0), [])
+    assert capfd.readouterr().err == ""
 
 
 def test_one_that_is_switched_on_later_lives_on_the_same_clock() -> None:

@@ -32,6 +32,27 @@ with vmdbg.open_recording(sys.argv[1]) as guest:
 OTHER_THREAD = "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()\n"
 """With it a process is not copied: its workers are new ones."""
 
+LATE = """
+import threading
+from concurrent.futures.process import _ExecutorManagerThread
+from multiprocessing import util
+
+from vmdbg.__main__ import main
+
+closed, ends = threading.Event(), _ExecutorManagerThread.join_executor_internals
+util.Finalize(None, closed.set, exitpriority=0)  # called behind those of queues
+
+
+def late(manager):
+    closed.wait(1)
+    ends(manager)
+
+
+_ExecutorManagerThread.join_executor_internals = late
+main()
+"""
+"""What tells copies to end comes to it when multiprocessing has closed its queues, or would have."""
+
 
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -145,3 +166,14 @@ def test_a_worker_or_its_parent_may_be_killed_at_any_moment(seed: int, recording
     assert not left, left
     assert b"Traceback" not in output
     assert parent.returncode
+
+
+def test_copies_are_told_to_end_however_soon_their_parent_does(recording: Path) -> None:
+    question = ("query", recording, "writes", "0x101000", "4", "--workers", "2")
+    mark = new_mark()
+    parent = _started(mark, sys.executable, "-c", LATE, *question)
+    try:
+        output = parent.communicate(timeout=60)[0]
+    finally:
+        kill(left_over(OWN, mark, 0))
+    assert (parent.returncode, b"Traceback" in output) == (0, False), output
