@@ -39,11 +39,12 @@ def can_fork() -> bool:
 
 
 def _await_leaving() -> None:
+    """Before multiprocessing, as it ends, closes the queue by which copies are told to."""
     while _leaving:
         _leaving.pop().join()
 
 
-atexit.register(_await_leaving)  # before multiprocessing closes the queue by which copies are told to end: last come first
+atexit.register(_await_leaving)  # behind multiprocessing's: who came last is called first
 
 
 def _others() -> list[threading.Thread]:

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import hmac
 import ipaddress
+import logging
 import os
 import queue
 import secrets
@@ -20,6 +21,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from aiohttp import WSMsgType, web
+from aiohttp.web_protocol import RequestHandler
 
 from vmdbg.errors import UserError
 from vmdbg.host.addresses import TcpAddress
@@ -34,6 +36,10 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 TOKEN_BYTES = 16
 """Of chance: the URL fits on a line of 80 characters."""
 MOST_PAGES = 32
+MOST_CONNECTIONS = 2 * MOST_PAGES
+"""Of whoever comes, token or not. For one more the oldest goes that is no page's: nobody keeps pages out, or uses up
+this process's files.
+"""
 MOST_UNANSWERED = 16
 """Requests of one page: what it says beyond that stays in its socket until it has taken some answers in."""
 CLOSE_SECONDS = 2.0
@@ -46,6 +52,8 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+for _name in ("aiohttp", "asyncio"):
+    logging.getLogger(_name).addHandler(logging.NullHandler())  # a client's garbage is no news at the terminal
 REFUSAL = "vmdbg serves this page to who has its whole URL, with the token: it was printed where vmdbg was started.\n"
 
 
@@ -94,6 +102,8 @@ class WebServer:
         self._address = TcpAddress("", 0)
         self._pages: set[Page] = set()
         self._sockets: set[web.WebSocketResponse] = set()
+        self._connections: web.Server | None = None
+        self._of_pages: set[RequestHandler] = set()
         self._over = asyncio.Event()
 
     # the debugger's side
@@ -155,13 +165,22 @@ class WebServer:
         app.router.add_get("/{token}/{name:.*}", self._file)
         runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.5)
         await runner.setup()
+        self._connections = runner.server
         assert self._socket is not None
-        await web.SockSite(runner, self._socket).start()
+        listening = await self._loop.create_server(self._come, sock=self._socket, backlog=64)
         await self._over.wait()
-        for one in list(self._sockets):
-            with contextlib.suppress(Exception):
-                await asyncio.wait_for(one.close(code=1001, message=b"vmdbg ends"), 0.5)
+        listening.close()
+        leaving = [asyncio.wait_for(one.close(code=1001, message=b"vmdbg ends"), 0.5) for one in self._sockets]
+        await asyncio.gather(*leaving, return_exceptions=True)
         await runner.cleanup()
+
+    def _come(self) -> asyncio.BaseProtocol:
+        """Who speaks with somebody that has just come."""
+        assert self._connections is not None
+        there = [one for one in self._connections.connections if one.transport is not None]  # else it is leaving
+        if len(there) >= MOST_CONNECTIONS:
+            next(one for one in there if one not in self._of_pages).force_close()
+        return self._connections()
 
     @web.middleware
     async def _checked(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -213,6 +232,7 @@ class WebServer:
         channel = web.WebSocketResponse(max_msg_size=LONGEST_REQUEST, compress=False, timeout=1.0)
         await channel.prepare(request)
         page = Page()
+        self._of_pages.add(request.protocol)
         self._pages.add(page)
         self._sockets.add(channel)
         self._note(Joined(page))
@@ -223,6 +243,7 @@ class WebServer:
         finally:
             page.gone = True
             writer.cancel()
+            self._of_pages.discard(request.protocol)
             self._pages.discard(page)
             self._sockets.discard(channel)
             self._note(Left(page))

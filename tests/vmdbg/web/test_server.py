@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import select
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -17,9 +20,27 @@ from vmdbg.web.answers import Answer, ConsoleWrote, Done, Progress, encoded
 from vmdbg.web.outbox import MOST_CONSOLE, Outbox
 from vmdbg.web.page_files import PageFile
 from vmdbg.web.requests import LONGEST_REQUEST
-from vmdbg.web.server import MOST_PAGES, MOST_UNANSWERED, Asked, Event, Joined, Left, WebServer
+from vmdbg.web.server import MOST_CONNECTIONS, MOST_PAGES, MOST_UNANSWERED, Asked, Event, Joined, Left, WebServer
 
 FILES = {"": PageFile("text/html", b"<p>page"), "app.js": PageFile("text/javascript", b"1")}
+ALONE = """
+import sys
+from vmdbg.host.addresses import LOOPBACK, TcpAddress
+from vmdbg.web.server import WebServer
+
+server = WebServer({})
+print(server.listen(TcpAddress(LOOPBACK, 0)), flush=True)
+sys.stdin.read()
+server.close()
+"""
+GARBAGE = (
+    b"garbage\r\n\r\n",
+    b"GET * HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    b"GET http://[/ HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    b"\xff\0" * 100 + b"\r\n\r\n",
+)
 
 
 @pytest.fixture
@@ -196,3 +217,43 @@ def test_what_waits_for_a_slow_page_is_bounded() -> None:
     assert sent[0]["done"] == 4999 / 5000
     assert sent[1]["lost"]
     assert len(sent[1]["text"]) <= MOST_CONSOLE
+
+
+def test_nothing_that_comes_is_heard_of_at_the_terminal() -> None:
+    command = [sys.executable, "-c", ALONE]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        parts = urlsplit(process.stdout.readline().decode())
+        for garbage in GARBAGE:
+            with socket.create_connection((str(parts.hostname), parts.port or 0), timeout=20) as client:
+                client.sendall(garbage)
+                assert client.recv(100).startswith(b"HTTP/1")
+        assert process.communicate(timeout=20) == (b"", b"")
+
+
+def test_who_comes_often_keeps_nobody_out_and_takes_no_more_room(server: tuple[WebServer, str]) -> None:
+    made, url = server
+    parts = urlsplit(url)
+
+    async def crowd() -> list[bool]:
+        """Whether each has been sent away."""
+        ends = []
+        async with aiohttp.ClientSession() as session:
+            page = await session.ws_connect(f"{url}session", headers={"Origin": f"http://{parts.netloc}"})
+            for _ in range(3 * MOST_CONNECTIONS):
+                ends.append(await asyncio.open_connection(parts.hostname, parts.port))
+                async with session.get(f"{url}app.js", headers={"Connection": "close"}) as answer:
+                    assert answer.status == 200
+            await page.send_str('{"ask": "pause", "id": 7}')
+            joined, _ = await asyncio.to_thread(events, made, 2)
+            made.tell(joined.page, Answer(7, Done()))
+            assert json.loads((await page.receive(20)).data)["id"] == 7
+        gone = []
+        for reader, writer in ends:
+            gone.append(reader.at_eof())
+            writer.close()
+        return gone
+
+    gone = asyncio.run(crowd())
+    assert gone == sorted(gone, reverse=True)
+    assert 0 < gone.count(False) <= MOST_CONNECTIONS
