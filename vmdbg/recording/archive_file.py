@@ -13,12 +13,12 @@ from vmdbg.interruption import INTERRUPTION
 from vmdbg.machine.page_stash import nameless_file
 from vmdbg.recording.archives import EMBEDDED, MOST_ARCHIVES, MOST_UNPACKED, Archive
 from vmdbg.recording.content import ContentReader
+from vmdbg.recording.page_ordinals import count_of
 from vmdbg.recording.page_records import Archived
 from vmdbg.recording.recorded_media import SectorFile
 from vmdbg.recording.unpacking import Packing, UnpackingError, unpacker
 from vmdbg.units import PAGE_SIZE
 
-_KEY_SIZE = 16
 _AT_ONCE = 32
 """Pages of a medium that are unpacked between two looks at whether to end."""
 _DAMAGED = "an archive that pages of a checkpoint are from is damaged: replay without checkpoints"
@@ -148,8 +148,8 @@ class ArchivedPages:
         self._archives = archives
         self._places, self._lengths = array("I"), array("H")
         known = pages.packing in Packing.__members__ and pages.number >= 0 and 0 <= pages.offset < PAGE
-        count, rest = divmod(len(pages.keys), _KEY_SIZE)
-        if not known or rest or len(pages.places) != 4 * count or len(pages.lengths) != 2 * count:
+        count = count_of(pages.keys)
+        if not known or len(pages.places) != 4 * count or len(pages.lengths) != 2 * count:
             raise RecordingError("a block of pages is damaged: its files do not match its digests")
         self._places.frombytes(pages.places)
         self._lengths.frombytes(pages.lengths)

@@ -21,8 +21,8 @@ import zstandard
 from vmdbg.errors import RecordingError
 
 FILE_MAGIC = b"VMDBGREC"
-FORMAT_VERSION = 3
-FORMATS_READ = (2, FORMAT_VERSION)
+FORMAT_VERSION = 4
+FORMATS_READ = (2, 3, FORMAT_VERSION)
 FILE_HEADER = struct.Struct("<8sII")
 BLOCK_MAGIC = b"\xabVMB"
 BLOCK_HEADER = struct.Struct("<4sHHIIQ")
@@ -46,7 +46,8 @@ class Kind(enum.IntEnum):
     DIGEST = 4
     CONSOLE = 5
     PAGES = 6
-    CHECKPOINT = 7
+    KEYED_CHECKPOINT = 7
+    """Of earlier builds."""
     BASE = 8
     END = 9
     INDEX = 10
@@ -58,11 +59,12 @@ class Kind(enum.IntEnum):
     DIFFERENCES = 16
     COPIES = 17
     ARCHIVED = 18
+    CHECKPOINT = 19
 
 
 PAGE_KINDS = frozenset({Kind.PAGES, Kind.DIFFERENCES, Kind.COPIES, Kind.ARCHIVED})
 """Pages, each in one block of one of these kinds."""
-CACHE = PAGE_KINDS | {Kind.CHECKPOINT, Kind.INDEX, Kind.PART}
+CACHE = PAGE_KINDS | {Kind.KEYED_CHECKPOINT, Kind.CHECKPOINT, Kind.INDEX, Kind.PART}
 """What can be lost without losing any of the history, unless the history begins with a snapshot."""
 _LEVELS = dict.fromkeys(Kind, 3) | dict.fromkeys(CACHE, 1) | {Kind.PAGES: 2}
 """Of zstd: what costs a guest that is recorded more than it saves is not worth it."""
@@ -151,7 +153,8 @@ def check_file_header(file: BinaryIO, name: str) -> None:
         raise RecordingError(f"{name} is no vmdbg recording or snapshot: name a file made by `vmdbg record` or `save`")
     version = FILE_HEADER.unpack(head)[1]
     if version not in FORMATS_READ:
-        read = " and ".join(map(str, FORMATS_READ))
+        *others, last = map(str, FORMATS_READ)
+        read = f"{', '.join(others)} and {last}"
         raise RecordingError(
             f"{name} has recording format {version}, but this vmdbg reads formats {read}: "
             "replay it with the version of vmdbg that made it"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, groupby, islice
 from typing import BinaryIO
@@ -14,16 +15,18 @@ from vmdbg.interruption import INTERRUPTION
 from vmdbg.recording.archive_file import ArchivedPages, ArchiveFile
 from vmdbg.recording.blocks import Block, Kind, read_payload
 from vmdbg.recording.content import ContentReader
+from vmdbg.recording.page_ordinals import KEY_SIZE, Keys, Ordinals, count_of, unpack_keys, unpack_ordinals
 from vmdbg.recording.page_records import PIECE, Archived, Copies, Differences, Pages
 from vmdbg.recording.recorded_media import SectorFile
 from vmdbg.recording.records import decode
 from vmdbg.timeline.pages import page_key
 from vmdbg.units import PAGE_SIZE
 
-KEY_SIZE = 16
 BYTES_AT_HAND = 96 << 20
 """Of blocks, unpacked. To put memory back takes up to as much, of blocks from all over the file, and the next time most
 of the same ones."""
+LEAST_PAGE = KEY_SIZE // 2
+"""Bytes of a file that a page in it takes, surely: its digest does not pack."""
 MOST_KEYS = 1 << 16
 """Bytes of a block that its keys are in: a block of more pages than fit holds none."""
 _BYTES = {0xC4: 1, 0xC5: 2, 0xC6: 4}
@@ -53,15 +56,11 @@ def keys_at_the_beginning(payload: bytes, count: int = 1) -> list[bytes]:
     return found
 
 
-def _keys(keys: bytes) -> list[bytes]:
-    return [keys[place : place + KEY_SIZE] for place in range(0, len(keys) - KEY_SIZE + 1, KEY_SIZE)]
-
-
 class _Whole:
     """Pages as they are."""
 
     def __init__(self, pages: Pages) -> None:
-        if len(pages.keys) // KEY_SIZE != len(pages.data) // PAGE_SIZE:
+        if count_of(pages.keys) != len(pages.data) // PAGE_SIZE:
             raise RecordingError("a block of pages is damaged: its contents do not match its digests")
         self._data = pages.data
         self.size = len(pages.data)
@@ -78,8 +77,7 @@ class _Differing:
         ends = accumulate(map(int.bit_count, map(int.from_bytes, masks)), initial=0)
         self._masks, self._ends, self._words = masks, list(ends), pages.words
         """Ends are counted in words."""
-        fits = len(pages.keys) == len(pages.bases) == len(masks) * KEY_SIZE
-        if not fits or self._ends[-1] * WORD != len(pages.words):
+        if count_of(pages.keys) != len(masks) or self._ends[-1] * WORD != len(pages.words):
             raise RecordingError("a block of pages is damaged: its differences do not match its digests")
         self.size = len(pages.masks) + len(pages.words)
 
@@ -96,7 +94,7 @@ class _Copied:
         self._ends = list(accumulate(pages.counts, initial=0))
         left = (PAGE_SIZE - sum(piece[1] for piece in self.pieces(n)) for n in range(len(pages.counts)))
         self._begins = list(accumulate(left, initial=0))
-        fits = len(pages.keys) == len(pages.counts) * KEY_SIZE and self._ends[-1] == len(self._pieces)
+        fits = count_of(pages.keys) == len(pages.counts) and self._ends[-1] == len(self._pieces)
         if not fits or self._begins[-1] != len(pages.between) or not all(map(self._is_piece, self._pieces)):
             raise RecordingError("a block of pages is damaged: its pieces make no pages")
         self.size = len(pages.pieces) * 8
@@ -162,6 +160,7 @@ class PageFile:
         self._archives = ArchiveFile(sectors, contents)
         self._blocks: list[Block] = []
         self._where: dict[bytes, int] | None = None
+        self._ordinals = Ordinals(0)
         self._bases: dict[int, bytes] = {}
         """Keys of what pages differ from."""
         self._at_hand: dict[int, _Unpacked] = {}
@@ -177,6 +176,7 @@ class PageFile:
         """
         if self._where is None:
             found: dict[bytes, int] = {}
+            self._ordinals = Ordinals(os.fstat(self._file.fileno()).st_size // LEAST_PAGE)
             for number in range(len(self._blocks)):
                 INTERRUPTION.check()
                 try:
@@ -192,19 +192,36 @@ class PageFile:
         if block.kind in (Kind.COPIES, Kind.ARCHIVED):
             payload = read_payload(self._file, block)
             made = self._made_of_media(block, payload)
-            for place, key in enumerate(_keys(keys_at_the_beginning(payload)[0])):
+            for place, key in enumerate(self._keys(keys_at_the_beginning(payload)[0]).keys):
                 if made.is_there(place):
                     where.setdefault(key, first + place)
         elif block.kind == Kind.DIFFERENCES:
-            keys, bases = map(_keys, keys_at_the_beginning(read_payload(self._file, block, MOST_KEYS), 2))
-            for place, (key, base) in enumerate(zip(keys, bases, strict=False)):
-                if base in where:
+            packed, likewise = keys_at_the_beginning(read_payload(self._file, block, MOST_KEYS), 2)
+            keys = self._keys(packed)
+            for place, (key, base) in enumerate(zip(keys.keys, self._based_on(keys, likewise), strict=False)):
+                if base is not None and base in where:
                     where.setdefault(key, first + place)
                     self._bases[first + place] = base
         else:
             (whole,) = keys_at_the_beginning(read_payload(self._file, block, MOST_KEYS))
-            for place, key in enumerate(_keys(whole)):
+            for place, key in enumerate(self._keys(whole).keys):
                 where.setdefault(key, first + place)
+
+    def _keys(self, packed: bytes) -> Keys:
+        """The digests of a block's pages, whose ordinals are then known. Raises RecordingError."""
+        keys = unpack_keys(packed)
+        if keys.first:
+            self._ordinals.note(*keys)
+        return keys
+
+    def _based_on(self, keys: Keys, bases: bytes) -> Iterable[bytes | None]:
+        """Digests of what a block's pages differ from. Raises RecordingError."""
+        return self._ordinals.keys(unpack_ordinals(bases)) if keys.first else unpack_keys(bases).keys
+
+    def keys(self, ordinals: Iterable[int]) -> Iterator[bytes | None]:
+        """Digests of pages by their ordinals in the file; None where these are lost."""
+        self._index()
+        return self._ordinals.keys(ordinals)
 
     def _read(self, number: int) -> _Unpacked:
         found = self._at_hand.get(number)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 
 from vmdbg.engine.likeness import WORD, Difference, Piece, RecentPages, differences
 from vmdbg.recording.alike_pages import AlikePages
 from vmdbg.recording.archives import EMBEDDED, Archive, Archives, FilePage
 from vmdbg.recording.blocks import Kind
+from vmdbg.recording.page_ordinals import pack_keys, pack_ordinals
 from vmdbg.recording.page_records import PIECE, Archived, Copies, Differences, Pages
 from vmdbg.recording.records import Content
 from vmdbg.timeline.pages import Page, page_key
@@ -54,9 +56,9 @@ class _Copied:
         self.keys.append(key)
         self.counts.append(len(pieces))
 
-    def record(self) -> Copies:
-        parts = bytes(self.counts), bytes(self.pieces), bytes(self.between)
-        return Copies(b"".join(self.keys), list(self.media), *parts)
+    def record(self, keys: bytes) -> Copies:
+        """`keys` as they are packed."""
+        return Copies(keys, list(self.media), bytes(self.counts), bytes(self.pieces), bytes(self.between))
 
 
 @dataclass(slots=True)
@@ -74,16 +76,11 @@ class _Archived:
         self.lengths.append(page.length)
         self.pages = max(self.pages, page.pages)
 
-    def record(self, archive: Archive) -> Archived:
+    def record(self, keys: bytes, archive: Archive) -> Archived:
+        """`keys` as they are packed."""
         medium, number, offset, packing = archive
         where = self.places.tobytes(), self.lengths.tobytes()
-        return Archived(b"".join(self.keys), medium, number, offset, packing.name, self.pages, *where)
-
-
-def _differing(close: Sequence[_Close]) -> Differences:
-    keys, bases = b"".join(page.key for page, _, _ in close), b"".join(base.key for _, base, _ in close)
-    masks, words = b"".join(one.mask for _, _, one in close), b"".join(one.words for _, _, one in close)
-    return Differences(keys, bases, masks, words)
+        return Archived(keys, medium, number, offset, packing.name, self.pages, *where)
 
 
 class PagePacking:
@@ -96,6 +93,7 @@ class PagePacking:
     def __init__(self, known: Sequence[bytes]) -> None:
         """`known`: keys of pages that whoever reads the file has anyway."""
         self._depths = dict.fromkeys(known, _UNFIT)
+        self._ordinals: dict[bytes, int] = {}
         self._media: dict[bytes, tuple[str, int]] = {}
         self._archives = Archives()
         self._alike = AlikePages()
@@ -158,14 +156,30 @@ class PagePacking:
         gone = {page.key for page, _, _ in moved}
         whole = [page for page in whole if page.key not in gone]
         if copied.keys:
-            yield Kind.COPIES, copied.record()
+            yield Kind.COPIES, copied.record(self._keys(copied.keys))
         for archive, some in archived.items():
-            yield Kind.ARCHIVED, some.record(archive)
+            yield Kind.ARCHIVED, some.record(self._keys(some.keys), archive)
         if whole:
             data = memoryview(b"".join(page.data for page in whole))
-            yield Kind.PAGES, Pages(b"".join(page.key for page in whole), data)
+            yield Kind.PAGES, Pages(self._keys([page.key for page in whole]), data)
         if close:
-            yield Kind.DIFFERENCES, _differing(close)
+            yield Kind.DIFFERENCES, self._differing(close)
+
+    def _keys(self, keys: Sequence[bytes]) -> bytes:
+        """Those of the next block, packed: from now on their pages have ordinals."""
+        first = len(self._ordinals) + 1
+        self._ordinals.update(zip(keys, range(first, first + len(keys)), strict=True))
+        return pack_keys(first, keys)
+
+    def _differing(self, close: Sequence[_Close]) -> Differences:
+        keys = self._keys([page.key for page, _, _ in close])
+        bases = pack_ordinals([self._ordinals[base.key] for _, base, _ in close])
+        masks, words = b"".join(one.mask for _, _, one in close), b"".join(one.words for _, _, one in close)
+        return Differences(keys, bases, masks, words)
+
+    def ordinals(self, keys: Iterable[bytes]) -> list[int]:
+        """Of pages by their keys, in the thread that makes blocks(); 0 for those that are in none of them."""
+        return list(map(self._ordinals.get, keys, repeat(0)))
 
     def _resembling(self, pages: Sequence[Page]) -> Iterator[tuple[Page, Page]]:
         """Those that may be like another page that was in memory, or is one of them, before them."""

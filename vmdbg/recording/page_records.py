@@ -1,4 +1,7 @@
-"""Blocks that hold pages of RAM: whole, or by what they have in common with others."""
+"""Blocks that hold pages of RAM: whole, or by what they have in common with others.
+
+`keys` are their digests, XXH3-128, and the ordinal of the first (page_ordinals.pack_keys()).
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import msgspec
 
 
 class Pages(msgspec.Struct, frozen=True, array_like=True):
-    """Pages of RAM: their XXH3-128 digests one after the other, and their contents likewise."""
+    """Pages of RAM: their contents one after the other."""
 
     keys: bytes
     data: memoryview
@@ -16,8 +19,10 @@ class Pages(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Differences(msgspec.Struct, frozen=True, array_like=True):
-    """Pages that differ from others in the file, before them: their digests, and those of what they are like, XXH3-128
-    one after the other; masks of 64 bytes, a bit for each word of 8 bytes that differs, lowest first; and the words.
+    """Pages that differ from others in the file, before them: the ordinals of what they are like (pack_ordinals());
+    masks of 64 bytes, a bit for each word of 8 bytes that differs, lowest first; and the words.
+
+    Where `keys` has no ordinal, in recordings of earlier builds, `bases` are digests, too.
     """
 
     keys: bytes
@@ -27,8 +32,8 @@ class Differences(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Copies(msgspec.Struct, frozen=True, array_like=True):
-    """Pages made of pieces of media's pages that are in the file: their digests; names of media; for each page a byte,
-    how many pieces it has; the pieces (PIECE); and what of the pages lies between these.
+    """Pages made of pieces of media's pages that are in the file: names of media; for each page a byte, how many pieces
+    it has; the pieces (PIECE); and what of the pages lies between these.
     """
 
     keys: bytes
@@ -39,10 +44,10 @@ class Copies(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Archived(msgspec.Struct, frozen=True, array_like=True):
-    """Pages that have bytes of files of an archive, and zeros after them: their digests; where the archive begins, by
-    the medium's name, the number of its page, and a byte in that; how it is packed; how many pages of the medium it
-    takes to unpack all of these; and for each page where in what is unpacked its bytes are, and how many, as arrays of
-    4 and of 2 bytes.
+    """Pages that have bytes of files of an archive, and zeros after them: where the archive begins, by the medium's
+    name, the number of its page, and a byte in that; how it is packed; how many pages of the medium it takes to unpack
+    all of these; and for each page where in what is unpacked its bytes are, and how many, as arrays of 4 and of 2
+    bytes.
     """
 
     keys: bytes

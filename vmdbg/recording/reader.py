@@ -25,9 +25,11 @@ from vmdbg.recording.blocks import (
     read_payload,
     scan,
 )
+from vmdbg.recording.checkpoint_packing import CheckpointBlock, CheckpointUnpacking
 from vmdbg.recording.content import ContentReader
 from vmdbg.recording.meta import check_meta, other_build, read_origin
 from vmdbg.recording.page_file import PageFile
+from vmdbg.recording.page_ordinals import KEY_SIZE
 from vmdbg.recording.recorded_answers import BlobFile, check_answers, recorded_folders
 from vmdbg.recording.recorded_media import MOST_MEDIA, SectorFile, check_medium, recorded_media
 from vmdbg.recording.records import (
@@ -153,6 +155,7 @@ class _Reading:
         self._broken = False
         self._next_inputs = 0
         self._console = self._inputs = 0
+        self._unpacking = CheckpointUnpacking()
         blocks = self._indexed(size) or list(scan(file, size))
         meta = self._meta(blocks, path)
         sectors, contents = SectorFile(file), ContentReader()
@@ -235,8 +238,11 @@ class _Reading:
                 recording.digests.append(StateDigest(Position(Tick(d.tick), d.phase), d.cpu, d.ram, d.devices))
             case Kind.CONSOLE:
                 self._take_console(decode(payload, list[ConsolePiece], "console output"))
-            case Kind.CHECKPOINT:
+            case Kind.KEYED_CHECKPOINT:
                 recording.checkpoints.append(decode(payload, CheckpointRecord, "a checkpoint"))
+            case Kind.CHECKPOINT:
+                block = decode(payload, CheckpointBlock, "a checkpoint")
+                recording.checkpoints += self._unpacking.unpack(block)
             case Kind.BASE:
                 recording.base = decode(payload, CheckpointRecord, "the snapshot it begins with")
             case Kind.PART:
@@ -309,8 +315,10 @@ def check_checkpoint(record: CheckpointRecord) -> None:
         raise RecordingError("a checkpoint is damaged: its CPU did not halt when it says")
     if not 0 <= record.microseconds <= LONGEST_MICROSECONDS:
         raise RecordingError("a checkpoint is damaged: no replay takes so long")
-    numbers = array("I")
-    if len(record.changed) % numbers.itemsize or len(record.keys) * numbers.itemsize != len(record.changed) * 16:
+    width = array("I").itemsize
+    fits = not len(record.changed) % width and len(record.ordinals) in (0, len(record.changed))
+    without = array("I", record.ordinals).count(0) if record.ordinals and fits else len(record.changed) // width
+    if not fits or len(record.keys) != KEY_SIZE * without:
         raise RecordingError("a checkpoint is damaged: its pages do not match")
 
 

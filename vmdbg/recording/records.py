@@ -195,7 +195,8 @@ class BlobsRecord(msgspec.Struct, frozen=True, array_like=True):
 class CheckpointRecord(msgspec.Struct, frozen=True, array_like=True):
     """A checkpoint; its RAM is that of checkpoint `number` - 1 (of the start, for 0) with some pages changed.
 
-    `changed` are the pages' numbers, four bytes each, and `keys` their digests. For BASE: relative to all zeros.
+    `changed` are the pages' numbers, four bytes each, and `keys` their digests; where there are `ordinals`, four bytes
+    each, the digests of those only that have 0 there, and `digest` is of all. For BASE: relative to all zeros.
     `halted_at` is the tick of the HLT of a halted CPU; `microseconds` what it took to come here from the one before.
     """
 
@@ -207,6 +208,8 @@ class CheckpointRecord(msgspec.Struct, frozen=True, array_like=True):
     keys: bytes
     halted_at: int | None = None
     microseconds: int = 0
+    ordinals: bytes = b""
+    digest: bytes = b""
 
 
 class RequestRecord(msgspec.Struct, frozen=True, array_like=True):

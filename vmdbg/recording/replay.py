@@ -13,6 +13,7 @@ from vmdbg.machine.inputs import RegisterWrite
 from vmdbg.machine.machine import Machine
 from vmdbg.machine.saving import check_devices
 from vmdbg.machine.snapshot import Position
+from vmdbg.recording.checkpoint_packing import keys_of
 from vmdbg.recording.reader import Recording, open_recording
 from vmdbg.recording.records import CheckpointRecord
 from vmdbg.timeline.checkpoint import DEFAULT_BUDGET, Checkpoint
@@ -113,7 +114,10 @@ def _become(machine: Machine, recording: Recording, base: CheckpointRecord, stor
     """Put the machine where the snapshot was taken. Raises RecordingError if it is damaged."""
     zeros = RamImage.filled(store.zero, machine.pages.count)
     _check_pages(machine, base)
-    ram = zeros.with_pages(_changes(recording, base, store))
+    changes, lost = _changes(recording, base, store)
+    if lost:
+        raise RecordingError(f"{recording.path} is a snapshot of which pages of memory are lost")
+    ram = zeros.with_pages(changes)
     RamTracker(machine.pages, store).restore(ram)
     try:
         machine.restore(base.state)
@@ -135,9 +139,17 @@ def _numbers(record: CheckpointRecord) -> array[int]:
     return numbers
 
 
-def _changes(recording: Recording, record: CheckpointRecord, store: PageStore) -> dict[int, Page]:
-    keys = (record.keys[place : place + 16] for place in range(0, len(record.keys), 16))
-    return {number: store.page_from(key, recording.pages) for number, key in zip(_numbers(record), keys, strict=True)}
+def _changes(recording: Recording, record: CheckpointRecord, store: PageStore) -> tuple[dict[int, Page], set[int]]:
+    """Pages by number, and numbers of those of which it is lost what they were. Raises RecordingError."""
+    pages = recording.pages
+    keys = keys_of(record, pages.keys(array("I", record.ordinals)))
+    found, lost = dict[int, Page](), set[int]()
+    for number, key in zip(_numbers(record), keys, strict=True):
+        if key is None:
+            lost.add(number)
+        else:
+            found[number] = store.page_from(key, pages)
+    return found, lost
 
 
 def _checkpoints(recording: Recording, timeline: Timeline) -> list[tuple[Checkpoint, float]]:
@@ -149,12 +161,13 @@ def _checkpoints(recording: Recording, timeline: Timeline) -> list[tuple[Checkpo
     for record in recording.checkpoints:
         try:
             _check_pages(timeline.machine, record)
+            changes, lost = _changes(recording, record, timeline.store)
         except RecordingError as error:
             recording.damage.append(str(error))
             break
         seconds += record.microseconds / 1e6 or CHECKPOINT_SECONDS
-        changes = _changes(recording, record, timeline.store)
         missing -= changes.keys()
+        missing |= lost
         missing |= {number for number, page in changes.items() if not _is_there(page, recording, timeline)}
         image = image.with_pages(changes)
         if not missing:

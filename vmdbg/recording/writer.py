@@ -16,6 +16,7 @@ from vmdbg.files import remove
 from vmdbg.interruption import INTERRUPTION
 from vmdbg.machine.snapshot import Position
 from vmdbg.recording.blocks import BlockWriter, Kind
+from vmdbg.recording.checkpoint_packing import CheckpointPacking
 from vmdbg.recording.content import pieces
 from vmdbg.recording.media_keeper import MediaKeeper
 from vmdbg.recording.meta import check_can_leave_out, make_meta
@@ -91,6 +92,7 @@ class RecordingWriter:
         self._queue: list[Future[None]] = []
         self._pending: list[InputRecord] = []
         self._packing = PagePacking([timeline.store.zero.key])
+        self._packed_checkpoints = CheckpointPacking()
         self.media = MediaKeeper(timeline.machine.media, self, self._packing.note_sectors if checkpoints else None)
         self._written_console = {port: len(log.text) for port, log in timeline.console.ports.items()}
         self._blocks = 0
@@ -215,17 +217,22 @@ class RecordingWriter:
 
     def _put_checkpoint(self, checkpoint: Checkpoint) -> None:
         numbers, pages = checkpoint.ram.changed(self._ram)
-        record = self._record(checkpoint, numbers, pages, self._timeline.checkpoints.seconds(checkpoint))
+        record = self._record(checkpoint, numbers, self._timeline.checkpoints.seconds(checkpoint))
         self._put_pages(pages, self._ram.pages(numbers))
         self._ram = checkpoint.ram
         self._written_checkpoints += 1
-        self.put(Kind.CHECKPOINT, record)
+        keys = [page.key for page in pages]
+        self.submit(lambda: self._write_checkpoint(record, keys))
+
+    def _write_checkpoint(self, record: CheckpointRecord, keys: list[bytes]) -> None:
+        ordinals = self._packing.ordinals(keys)
+        self.append(Kind.CHECKPOINT, encode(self._packed_checkpoints.pack(record, keys, ordinals)))
 
     def _put_base(self, checkpoint: Checkpoint) -> None:
         zero = self._timeline.store.zero
         numbers, pages = checkpoint.ram.besides(zero)
         self._put_pages(pages, [None] * len(pages))
-        base = encode(self._record(checkpoint, numbers, pages))
+        base = encode(self._record(checkpoint, numbers, keys=b"".join([page.key for page in pages])))
         self.submit(lambda: self._write_base(base))
 
     def _write_base(self, base: bytes) -> None:
@@ -233,7 +240,7 @@ class RecordingWriter:
         self._has_beginning = True
 
     def _record(
-        self, checkpoint: Checkpoint, numbers: array[int], pages: Sequence[Page], seconds: float = 0.0
+        self, checkpoint: Checkpoint, numbers: array[int], seconds: float = 0.0, keys: bytes = b""
     ) -> CheckpointRecord:
         return CheckpointRecord(
             self._written_checkpoints,
@@ -241,7 +248,7 @@ class RecordingWriter:
             checkpoint.inputs,
             checkpoint.state,
             numbers.tobytes(),
-            b"".join([page.key for page in pages]),
+            keys,
             checkpoint.halted_at,
             round(seconds * 1e6),
         )

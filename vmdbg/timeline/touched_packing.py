@@ -11,6 +11,7 @@ import zstandard
 
 from vmdbg.engine.touches import FETCH, WRITE, Touches
 from vmdbg.errors import RecordingError
+from vmdbg.timeline.byte_planes import join, split
 
 MOST_ROWS = 1 << 18
 _ROW = 8 + 8 + 4 + 1
@@ -51,8 +52,8 @@ def pack(touches: Touches) -> bytes:
         b"".join(
             (
                 len(kinds).to_bytes(_COUNT, "little"),
-                *(touches.linear[byte::8] for byte in range(8)),
-                *(touches.physical[byte::4] for byte in range(4)),
+                split(touches.linear, 8),
+                split(touches.physical, 4),
                 kinds,
                 array("Q", compress(array("Q", touches.lines), kinds.translate(_FETCHES))).tobytes(),
                 written.tobytes(),
@@ -72,8 +73,8 @@ def unpack(packed: bytes) -> Columns:
     at = _COUNT + _PLANES * count
     if at + count > len(data):
         raise _damaged()
-    steps = _whole(array("Q"), data[_COUNT : _COUNT + 8 * count])
-    farther = _whole(array("I"), data[_COUNT + 8 * count : at])
+    steps = array("Q", join(data[_COUNT : _COUNT + 8 * count], 8))
+    farther = array("I", join(data[_COUNT + 8 * count : at], 4))
     kinds = data[at : at + count]
     lines, at = _spread(data, at + count, kinds.translate(_FETCHES))
     written, at = _spread(data, at, kinds.translate(_WRITES))
@@ -102,17 +103,6 @@ def _pages(steps: array[int], farther: array[int]) -> tuple[array[int], array[in
     """The linear and the physical ones."""
     linear = array("Q", (page & _ALL for page in accumulate(steps)))
     return linear, array("I", (page & 0xFFFFFFFF for page in accumulate(map(add, steps, farther))))
-
-
-def _whole(numbers: array[int], planes: bytes) -> array[int]:
-    """Of which first the first byte of each is given, and so on."""
-    width = numbers.itemsize
-    count = len(planes) // width
-    together = bytearray(len(planes))
-    for byte in range(width):
-        together[byte::width] = planes[byte * count : (byte + 1) * count]
-    numbers.frombytes(together)
-    return numbers
 
 
 def _spread(data: bytes, at: int, has_one: bytes) -> tuple[array[int], int]:

@@ -21,6 +21,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import zstandard
 
 from devices.serial.feed import SerialInput
 from tests.vmdbg.cli.vmdbg_process import vmdbg
@@ -204,6 +205,9 @@ def _other_bytes(chance: random.Random, value: bytes) -> bytes:
     if value[:1] in (b"{", b"["):
         with contextlib.suppress(msgspec.DecodeError):
             return msgspec.json.encode(_with_a_change(chance, msgspec.json.decode(value)))
+    with contextlib.suppress(zstandard.ZstdError, msgspec.DecodeError):  # most are no frame, or of another's bytes
+        inner = msgspec.msgpack.decode(zstandard.ZstdDecompressor().decompress(value))
+        return zstandard.ZstdCompressor().compress(msgspec.msgpack.encode(_with_a_change(chance, inner)))
     if not value:
         return b"\0"
     spoilt = bytearray(value)

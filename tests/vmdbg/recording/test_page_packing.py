@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.vmdbg.recording.archived import file_pages, make_archive, medium_pages
+from tests.vmdbg.recording.older import Older
 from vmdbg.engine.likeness import RecentPages, changed, differences
 from vmdbg.errors import RecordingError
 from vmdbg.interruption import INTERRUPTION
@@ -18,6 +19,7 @@ from vmdbg.recording import page_file
 from vmdbg.recording.blocks import PAGE_KINDS, Block, BlockWriter, Kind, scan
 from vmdbg.recording.content import ContentReader
 from vmdbg.recording.page_file import PageFile
+from vmdbg.recording.page_ordinals import unpack_ordinals
 from vmdbg.recording.page_packing import MOST_DEPTH, MOST_WORDS, PagePacking
 from vmdbg.recording.page_records import Differences
 from vmdbg.recording.recorded_media import SectorFile
@@ -47,8 +49,9 @@ def reader(path: Path) -> PageFile:
 class Filled:
     """A file that pages of memory come into, version by version, and what is expected of it."""
 
-    def __init__(self, path: Path, seed: int) -> None:
+    def __init__(self, path: Path, seed: int, *, older: bool = False) -> None:
         self.path, self.rng = path, random.Random(seed)
+        self._older = Older() if older else None
         self.kept: dict[bytes, bytes] = {}
         self.media = [self.rng.randbytes(PAGE_SIZE) for _ in range(40)]
         files = [self.rng.randbytes(self.rng.randrange(5 * PAGE_SIZE)) for _ in range(10)]
@@ -102,15 +105,19 @@ class Filled:
         bases = [self._memory.get(number) for number in range(len(pages))]
         new = self._packing.new(pages)
         for kind, record in self._packing.blocks([pages[n] for n in new], [bases[n] for n in new]):
-            writer.append(kind, encode(record))
+            payload = encode(record)
+            writer.append(kind, payload if self._older is None else self._older.payload(kind, payload)[1])
             self.kinds.append(kind)
         self._memory.update(enumerate(pages))
         self.kept.update((page.key, page.data) for page in pages if any(page.data))
 
 
+@pytest.mark.parametrize("older", [False, True])
 @pytest.mark.parametrize("seed", range(8))
-def test_pages_come_back_together_and_one_by_one_and_with_others_at_hand(seed: int, tmp_path: Path) -> None:
-    filled = Filled(tmp_path / "file", seed)
+def test_pages_come_back_together_and_one_by_one_and_with_others_at_hand(
+    seed: int, older: bool, tmp_path: Path
+) -> None:
+    filled = Filled(tmp_path / "file", seed, older=older)
     filled.fill()
     assert set(filled.kinds) == PAGE_KINDS
     pages = reader(filled.path)
@@ -163,7 +170,7 @@ def test_what_is_in_the_file_already_takes_little_of_it(tmp_path: Path) -> None:
 def test_a_chain_of_differences_ends(moves: bool) -> None:
     """What has to be read for a page is bounded, whatever it is like, and comes before it."""
     rng = random.Random(2)
-    packing, depths = PagePacking([]), dict[bytes, int]()
+    packing, depths = PagePacking([]), list[int]()
     page, data = None, rng.randbytes(PAGE_SIZE)
     kept = []
     for _ in range(100):
@@ -172,13 +179,14 @@ def test_a_chain_of_differences_ends(moves: bool) -> None:
         packing.new([page])
         for _, record in packing.blocks([page], [None if moves else before]):
             if isinstance(record, Differences):
-                depths[record.keys] = depths[record.bases] + 1
+                (base,) = unpack_ordinals(record.bases)
+                depths.append(depths[base - 1] + 1)
             else:
-                depths[record.keys] = 0
+                depths.append(0)
         data = page_like(data, rng, 5)
     assert len(depths) == 100
-    assert max(depths.values()) == MOST_DEPTH
-    assert list(depths.values()).count(0) < 20
+    assert max(depths) == MOST_DEPTH
+    assert depths.count(0) < 20
 
 
 def test_a_page_is_not_like_itself() -> None:
@@ -217,9 +225,10 @@ def test_what_has_moved_takes_little(tmp_path: Path) -> None:
     assert [kind for kind, _ in packing.blocks(one, [None])] == [Kind.PAGES], "what it was like is gone"
 
 
+@pytest.mark.parametrize("older", [False, True])
 @pytest.mark.parametrize("kind", [*PAGE_KINDS, Kind.SECTORS])
-def test_what_rests_on_a_damaged_block_is_not_there(kind: Kind, tmp_path: Path) -> None:
-    filled = Filled(tmp_path / "file", 3)
+def test_what_rests_on_a_damaged_block_is_not_there(kind: Kind, older: bool, tmp_path: Path) -> None:
+    filled = Filled(tmp_path / "file", 3, older=older)
     filled.fill()
     raw = bytearray(filled.path.read_bytes())
     with filled.path.open("rb") as file:
