@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,7 +18,7 @@ from vmdbg.dwarf.debug_file import DAMAGE
 from vmdbg.dwarf.frame_variables import FrameVariables
 from vmdbg.dwarf.located_bits import constant_value, settled
 from vmdbg.dwarf.location import BaseType, Computed, InMemory, Location, Nowhere
-from vmdbg.dwarf.machine import Machine
+from vmdbg.dwarf.machine import Machine, ReadMemory
 from vmdbg.dwarf.operations import Operations, operations
 from vmdbg.dwarf.program import Places, Program
 from vmdbg.dwarf.prologue import MAX_PROLOGUE, prologue_end, registers_at_entry
@@ -308,3 +308,23 @@ class Frame:
             number = self.machine.word(value.where, size)
         sign = 1 << 8 * size - 1
         return (number ^ sign) - sign
+
+
+class Frames:
+    """Makes the frames of a program."""
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+
+    def frame(
+        self,
+        places: Places,
+        read: ReadMemory,
+        registers: Mapping[str, int],
+        *,
+        exact: bool,
+        caller: Callable[[], Frame | None],
+    ) -> Frame:
+        """One that is at the registers' `rip`."""
+        machine = Machine(read, registers, self._program.address_size)
+        return Frame(self._program, places, machine, exact=exact, caller=caller)

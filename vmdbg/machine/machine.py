@@ -113,6 +113,9 @@ class Machine:
         self.media = media if media is not None else Media()
         self.inputs: InputSource = inputs if inputs is not None else LiveInputs()
         self.ending: Outcome | None = None
+        self.moves = 0
+        """Counts how often it was let go, came to a boundary or was restored. While that stays equal, so does all of
+        it, unless it is looked at in the middle of a run."""
         self._barriers: list[Tick] = []
         self._barrier = NEVER
         """The first of them."""
@@ -237,6 +240,7 @@ class Machine:
 
         Deadlines at that boundary have come then, inputs and interrupts have not. Raises EngineError.
         """
+        self.moves += 1
         while self.ending is None:
             self._take_deadlines()
             self.cpus.turns.settle()
@@ -288,6 +292,7 @@ class Machine:
         A halted CPU first waits for the next input or interrupt: to `limit` and no further, which is LimitReached. It
         waits LONGEST_WAIT at a time, each of which ends with StopRequested.
         """
+        self.moves += 1
         wait_end: Tick | None = None
         while self.ending is None:
             self._take_deadlines()
@@ -317,6 +322,7 @@ class Machine:
 
     def _reached(self, exit_: Exit) -> Outcome | None:
         """The engine left a run at a boundary, whose deadlines come before anybody sees it. None: go on."""
+        self.moves += 1
         restarted = self._reset_wanted and self._restart_if_wanted()
         if self.ending is None:
             self._take_deadlines()
@@ -465,6 +471,7 @@ class Machine:
         """
         from vmdbg.machine.saving import restore_machine
 
+        self.moves += 1
         restore_machine(state, self.cpus, self.pc, self.scheduler)
         self.pc.bus_masters.take_hits()
         self.pc.device_events.take()

@@ -14,7 +14,6 @@ from vmdbg.os.seam import Backtrace
 from vmdbg.os.seam import Frame as CpuFrame
 from vmdbg.session.guest_space import CpuRegisters, GuestSpace
 from vmdbg.session.known_guest import KnownGuest
-from vmdbg.session.moments import Moment
 from vmdbg.session.source_frame import SourceFrame
 from vmdbg.session.symbol_file import SymbolFile
 from vmdbg.session.unwinding import backtrace, current_frame
@@ -36,7 +35,7 @@ class DebugFrames:
         self.space = GuestSpace(guest)
         self._stops = guest.moments.stops
         self._selected = 0
-        self._moment: Moment | None = None
+        self._known: object = None
         self._trace: Backtrace | None = None
         self._all: tuple[SourceFrame, ...] | None = None
         self._scopes: dict[int, tuple[SymbolFile | None, Scope | None]] = {}
@@ -91,9 +90,9 @@ class DebugFrames:
         return self._expanded(list(frames))
 
     def _settle(self) -> None:
-        moment = self._guest.moments.now
-        if moment != self._moment:
-            self._moment, self._trace, self._all, self._first = moment, None, None, None
+        known = self._guest.system.known
+        if known != self._known:
+            self._known, self._trace, self._all, self._first = known, None, None, None
 
     def _cpu_frame(self) -> CpuFrame:
         return current_frame(self._guest)

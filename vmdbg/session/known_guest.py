@@ -27,7 +27,7 @@ class KnownGuest:
         self.moments = Moments(debugger)
         self.system = GuestSystem(debugger, self.moments)
         self.symbols = SymbolSet(guest=self._names)
-        self.sources = Sources(self.symbols, self.system, may_read=may_read)
+        self.sources = Sources(self.symbols, self.system, self.moments, may_read=may_read)
         self.call_frames = SymbolFrames(debugger, self.sources)
         self.system.call_frames = self.call_frames
         if (kernel := guest_symbol_file(debugger.timeline.origin)) is not None:

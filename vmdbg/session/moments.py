@@ -5,6 +5,7 @@ from __future__ import annotations
 from vmdbg.debugger.guest import Guest
 
 Moment = tuple[int, int, int, int]
+Standing = tuple[int, int, int, int, int]
 
 
 class Moments:
@@ -15,6 +16,8 @@ class Moments:
         self.stops = 0
         self.generation = 0
         """Lines and stops."""
+        self.files = 0
+        """Counts the files of symbols that were added, taken away or moved."""
 
     @property
     def now(self) -> Moment:
@@ -22,6 +25,12 @@ class Moments:
         that files tell of it."""
         engine = self._guest.engine
         return self.generation, engine.clock, engine.delivery_count, engine.selected
+
+    @property
+    def standing(self) -> Standing:
+        """As now, whatever lines were typed: who writes, runs or goes elsewhere has the machine move."""
+        engine = self._guest.engine
+        return self._guest.machine.moves, self.files, engine.clock, engine.delivery_count, engine.selected
 
     def line(self) -> None:
         self.generation += 1

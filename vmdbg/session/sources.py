@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vmdbg.os.seam import Location
+from vmdbg.session.moments import Moments
 from vmdbg.session.source_texts import SourceTexts
 from vmdbg.session.symbol_file import SymbolFile, read_symbol_file
 from vmdbg.session.system import GuestSystem
@@ -19,15 +20,19 @@ if TYPE_CHECKING:
 class Sources:
     """All symbol files, and where their sources are looked for."""
 
-    def __init__(self, symbols: SymbolSet, system: GuestSystem, *, may_read: bool) -> None:
+    def __init__(self, symbols: SymbolSet, system: GuestSystem, moments: Moments, *, may_read: bool) -> None:
         """`may_read`: whether this user may see files of the host, which source files are."""
         self._symbols = symbols
         self._system = system
+        self._moments = moments
         self.texts = SourceTexts(may_read=may_read)
         self.files: list[SymbolFile] = []
-        self.changes = 0
-        """Counts what was added, taken away or moved."""
         self._to_settle: list[SymbolFile] = []
+
+    @property
+    def changes(self) -> int:
+        """Counts what was added, taken away or moved."""
+        return self._moments.files
 
     def add(self, path: Path, slide: int | None = 0, process: int | None = None) -> SymbolFile:
         """Raises UserError. A file that is there already is read again. A slide of None: where the guest has it.
@@ -53,7 +58,7 @@ class Sources:
         for file in [file for file in self.files if (file.path, file.process) == (added.path, added.process)]:
             self._forget(file)
         self.files.append(added)
-        self.changes += 1
+        self._moments.files += 1
         if not added.slide and _is_kernel(added.table):
             self._to_settle.append(added)
         self._symbols.add(added)
@@ -64,7 +69,7 @@ class Sources:
         for file in files:
             if (slide := self._kernel_slide(file.table)) != file.slide:
                 file.move(slide)
-                self.changes += 1
+                self._moments.files += 1
 
     def _running(self) -> int | None:
         task = self._system.running()
@@ -90,7 +95,7 @@ class Sources:
 
     def _forget(self, file: SymbolFile) -> None:
         self.files.remove(file)
-        self.changes += 1
+        self._moments.files += 1
         if file in self._to_settle:
             self._to_settle.remove(file)
         self._symbols.remove(file)

@@ -18,7 +18,7 @@ from vmdbg.units import Linear
 
 if TYPE_CHECKING:
     from vmdbg.dwarf.debug_file import DebugFile
-    from vmdbg.dwarf.frame import Frame
+    from vmdbg.dwarf.frame import Frame, Frames
     from vmdbg.dwarf.machine import ReadMemory
     from vmdbg.dwarf.program import Program
     from vmdbg.symbols.line_file import LineFile
@@ -50,6 +50,7 @@ class SymbolFile:
     where: Where | None = None
     _lines: LineFile | None = None
     _program: Program | None = None
+    _frames: Frames | None = None
 
     def find(self, name: str) -> Linear | None:
         if self.where is None:
@@ -115,14 +116,13 @@ class SymbolFile:
         caller: Callable[[], Frame | None] = lambda: None,
     ) -> Frame | None:
         """One of its code, which is at the registers' `rip`; None without debug information."""
-        program = self.program
-        if program is None:
-            return None
-        from vmdbg.dwarf.frame import Frame
-        from vmdbg.dwarf.machine import Machine
+        if self._frames is None and self.program is not None:
+            from vmdbg.dwarf.frame import Frames
 
-        machine = Machine(read, registers, program.address_size)
-        return Frame(program, self.placement, machine, exact=exact, caller=caller)
+            self._frames = Frames(self.program)
+        if self._frames is None:
+            return None
+        return self._frames.frame(self.placement, read, registers, exact=exact, caller=caller)
 
     @property
     def lines(self) -> LineFile:

@@ -9,7 +9,7 @@ from vmdbg.debugger.memory import paging_of
 from vmdbg.errors import UserError, VmdbgError
 from vmdbg.os.detect import Detection
 from vmdbg.os.seam import CallFrames, CpuView, CurrentLocator, CurrentTask, OperatingSystem, Task, is_called
-from vmdbg.session.moments import Moment, Moments
+from vmdbg.session.moments import Moments, Standing
 from vmdbg.units import CpuId, Tick
 from vmdbg.x86.paging import Paging
 from vmdbg.x86.physical_memory import PhysicalMemory
@@ -62,7 +62,7 @@ class StoppedGuest:
 
 
 class GuestSystem:
-    """Finds the operating system again whenever the guest has moved; remembers that there is none."""
+    """Finds the operating system again whenever the guest has moved or was written; remembers that there is none."""
 
     def __init__(self, guest: Guest, moments: Moments) -> None:
         self._guest = guest
@@ -70,7 +70,7 @@ class GuestSystem:
         self.call_frames: CallFrames | None = None
         """Asked before the system's own unwind tables."""
         self.detection = Detection()
-        self._moment: Moment | None = None
+        self._seen: tuple[Standing, bool, Detection] | None = None
         self._found: OperatingSystem | None = None
         self._error: VmdbgError | None = None
         self._locator: tuple[Tick, CurrentLocator] | None = None
@@ -80,11 +80,20 @@ class GuestSystem:
         """None if no operating system is known here, or it cannot be read yet."""
         if not self.enabled:
             return None
-        moment = self._moments.now
-        if moment != self._moment:
-            self._moment = moment
-            self._detect()
+        known = self.known
+        if known != self._seen:
+            self._seen = known
+            try:
+                self._detect()
+            except BaseException:  # somebody did not want to wait: what was not looked for is not known to be missing
+                self._seen = None
+                raise
         return self._found
+
+    @property
+    def known(self) -> tuple[Standing, bool, Detection]:
+        """As long as it stays equal, so does what is found, and all that can be told of the guest by it."""
+        return self._moments.standing, self.enabled, self.detection
 
     @property
     def was_found(self) -> bool:

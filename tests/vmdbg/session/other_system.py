@@ -88,7 +88,7 @@ class OtherDetector:
 
     def __init__(self) -> None:
         self.asked = 0
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
 
     def detect(self, view: GuestView) -> OperatingSystem | None:
         self.asked += 1

@@ -20,10 +20,26 @@ def detector(live: Session) -> OtherDetector:
 def test_a_system_is_looked_for_again_once_something_may_have_changed(live: Session, detector: OtherDetector) -> None:
     live.system.find()
     live.system.find()
-    assert detector.asked == 1
+    live.run("bt")
+    live.run("context")
+    assert detector.asked == 1, "lines that only look change nothing"
     live.run("stepi")
     live.system.find()
     assert detector.asked == 2
+    live.run("set mem[$rsp] = 1")
+    live.system.find()
+    assert detector.asked == 3
+    live.run("goto start")
+    live.system.find()
+    assert detector.asked == 4
+
+
+def test_a_search_that_was_broken_off_is_begun_again(live: Session, detector: OtherDetector) -> None:
+    detector.error = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        live.system.find()
+    detector.error = None
+    assert live.system.find() is not None
 
 
 def test_any_system_brings_names_processes_and_who_runs(live: Session, detector: OtherDetector) -> None:
