@@ -17,7 +17,6 @@ from vmdbg.debugger.memory import paging_of
 from vmdbg.engine.memory import blocks
 from vmdbg.errors import UserError, VmdbgError
 from vmdbg.files import new_file
-from vmdbg.os.linux.vmcoreinfo import vmcoreinfo
 from vmdbg.session.linux import need_linux
 from vmdbg.session.view import View
 from vmdbg.units import Linear, Physical
@@ -118,6 +117,8 @@ def _space(view: View, memory: list[Memory], cut: list[int]) -> AddressSpace:
 
 
 def _vmcoreinfo(view: View) -> tuple[bytes, str]:
+    from vmdbg.os.linux.vmcoreinfo import vmcoreinfo
+
     try:
         return vmcoreinfo(need_linux(view.system)), ""
     except VmdbgError as error:

@@ -14,7 +14,6 @@ from vmdbg.document.document import Column, Document, Style, Text, count, docume
 from vmdbg.document.hexdump_format import dump_lines
 from vmdbg.errors import UserError
 from vmdbg.machine.snapshot import Position
-from vmdbg.recording.recorded_media import NotRecordedError
 from vmdbg.session import disks
 from vmdbg.session.drives import add_drive
 from vmdbg.session.elsewhen import elsewhen
@@ -111,6 +110,8 @@ def _written(session: Session, disk: disks.Disk, position: Position) -> dict[int
 
 def _compared(disk: Overlay, before: dict[int, bytes], after: dict[int, bytes]) -> tuple[list[int], list[int]]:
     """The sectors that differ, and those of which the image, which is not there, would tell."""
+    from vmdbg.recording.recorded_media import NotRecordedError
+
     differing: list[int] = []
     unknown: list[int] = []
     for page in sorted(before.keys() | after.keys()):

@@ -6,8 +6,6 @@ from vmdbg.commands.declare import command
 from vmdbg.document.document import Document, Json, Picture, Style, document, text
 from vmdbg.errors import UserError
 from vmdbg.session.registry import Arguments, Effect, Group, Parser
-from vmdbg.session.screen import COLUMNS, LINES, display_of, frame_of, lines_of, text_cells, text_of
-from vmdbg.session.screenshot import write_screenshot
 from vmdbg.session.session import Session
 
 
@@ -30,6 +28,8 @@ def screen(session: Session, arguments: Arguments) -> Document:
 
     Without `--vga std` that is text memory, B8000h or where the CRTC begins. `screenshot` keeps the picture.
     """
+    from vmdbg.session.screen import display_of, frame_of, text_of
+
     machine = session.debugger.machine
     lines = _text_memory(session, arguments)
     if lines is None and not arguments.picture:
@@ -51,6 +51,8 @@ def _text_memory(session: Session, arguments: Arguments) -> list[str] | None:
     """The lines of text memory where the user says how long and many they are."""
     if arguments.columns is None and arguments.rows is None:
         return None
+    from vmdbg.session.screen import COLUMNS, LINES, display_of, lines_of, text_cells
+
     columns = COLUMNS if arguments.columns is None else arguments.columns
     rows = LINES if arguments.rows is None else arguments.rows
     if not 1 <= columns <= 256 or not 1 <= rows <= 256:
@@ -67,6 +69,8 @@ def declare_screenshot(parser: Parser) -> None:
 @command("screenshot", Group.DEVICES, declare_screenshot, examples=("screenshot here.png",), effect=Effect.FILES)
 def screenshot(session: Session, arguments: Arguments) -> Document:
     """Write what a monitor at the machine shows at this instant, past or present, as a PNG file."""
+    from vmdbg.session.screenshot import write_screenshot
+
     path, frame = write_screenshot(session, arguments.file)
     return document(
         f"{path}: {frame.width}x{frame.height}", value={"file": str(path), "width": frame.width, "height": frame.height}

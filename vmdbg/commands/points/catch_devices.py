@@ -8,7 +8,6 @@ from devices.disk.cd_unit import CdUnit
 from devices.disk.floppy_unit import FloppyUnit
 from devices.disk.requests import Operation
 from devices.disk.unit import DiskUnit
-from devices.network.packet_filter import parse_filter
 from vmdbg.commands.points.conditions import expression_test, tell_untyped
 from vmdbg.debugger.point_table import PointTable
 from vmdbg.document.document import Json
@@ -114,6 +113,8 @@ def _named_vector(session: Session, names: Mapping[str, int], word: str) -> int:
 
 
 def _packet(session: Session, arguments: Arguments) -> PacketCatch:
+    from devices.network.packet_filter import parse_filter
+
     words = " ".join(arguments.what)
     try:
         parse_filter(words)

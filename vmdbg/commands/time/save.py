@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from vmdbg.commands.declare import command
 from vmdbg.document.document import Document, document
-from vmdbg.recording.save import save_recording, save_snapshot
 from vmdbg.session.registry import Arguments, Effect, Group, Parser
 from vmdbg.session.session import Session
 
@@ -23,6 +22,8 @@ def declare(parser: Parser) -> None:
 )
 def save(session: Session, arguments: Arguments) -> Document:
     """Write the whole history to a recording, which `vmdbg replay` and `vmdbg query` take."""
+    from vmdbg.recording.save import save_recording
+
     timeline = session.debugger.timeline
     path = session.files.place(arguments.file)
     save_recording(timeline, path)
@@ -32,6 +33,8 @@ def save(session: Session, arguments: Arguments) -> Document:
 @command("snapshot", Group.TIME, declare, examples=("snapshot before-the-crash.vmdbg",), effect=Effect.FILES)
 def snapshot(session: Session, arguments: Arguments) -> Document:
     """Write the machine as it is now to a snapshot that `vmdbg run --from` goes on from."""
+    from vmdbg.recording.save import save_snapshot
+
     path = session.files.place(arguments.file)
     save_snapshot(session.debugger.timeline, path)
     return document(f"{path}: the machine at tick {session.debugger.position}")
