@@ -62,8 +62,14 @@ class GuestCode:
 
     def _before(self, address: int, count: int) -> list[CodeLine | int]:
         """As many as that; those that are not found are numbers: places without code."""
-        found = lines_before(self._session, address, min(count, MOST_BEFORE)) if 0 < address < END else []
-        start = found[0].instruction.address if found else address
+        found: list[CodeLine] = []
+        start, wanted = address, min(count, MOST_BEFORE)
+        while 0 < start < END and len(found) < wanted:
+            before = lines_before(self._session, start, wanted - len(found))  # of one function, if it is in one
+            if not before:
+                break
+            found = before + found
+            start = before[0].instruction.address
         missing = count - len(found)
         return [max(0, start - missing + index) for index in range(missing)] + list(found)
 

@@ -34,8 +34,8 @@ class GuestMemory:
 
     def read(self, request: requests.ReadMemory) -> values.MemoryRead:
         with refusals():
-            place = self._place(request.reference, request.offset, request.count)
-            data = self._read(place, request.count)
+            place = self._place(request.reference, request.offset, 1)
+            data = self._read(place, min(request.count, END - place.address))
         if not data and request.count:
             return values.MemoryRead(f"{place.address:#x}", unreadable_bytes=request.count)
         left = request.count - len(data)

@@ -61,7 +61,7 @@ class GuestVariables:
             case RegisterScope():
                 yield from self._registers(found)[start:end]
             case TableScope(frame):
-                for table in CpuTable:
+                for table in list(CpuTable)[start:end]:
                     reference = self._references.add(TableOf(frame.cpu, table))
                     yield values.Variable(TABLE_TITLES.get(table, table.value.upper()), "", reference)
             case TableOf(cpu, table):

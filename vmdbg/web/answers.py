@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import msgspec
 
 Spans = list[tuple[str, str]]
@@ -343,4 +345,8 @@ _ENCODER = msgspec.json.Encoder()
 
 
 def encoded(message: Message) -> bytes:
-    return _ENCODER.encode(message)
+    """Names of files on this host may be of bytes that are no UTF-8 (PEP 383): JSON has an escape for these."""
+    try:
+        return _ENCODER.encode(message)
+    except UnicodeEncodeError:
+        return json.dumps(msgspec.to_builtins(message)).encode("ascii")

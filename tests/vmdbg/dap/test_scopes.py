@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 
@@ -82,6 +83,45 @@ def test_elements_are_shown_in_parts_and_numbers_as_wanted(editor: Editor) -> No
     texts = editor.variables("Statics", frame_named(editor, "courier_main"))["texts"]["variablesReference"]
     part = editor.ask("variables", variablesReference=texts, filter="indexed", start=2, count=2)["variables"]
     assert [one["name"] for one in part] == ["[2]", "[3]"]
+
+
+def _shown(editor: Editor, reference: int, **part: int) -> list[tuple[str, str]]:
+    found = editor.ask("variables", variablesReference=reference, **part)["variables"]
+    return [(one["name"], one["value"]) for one in found]
+
+
+@pytest.mark.parametrize("size", [1, 3, 7])
+def test_pages_of_whatever_is_shown_are_the_whole(editor: Editor, size: int) -> None:
+    for scope in editor.ask("scopes", frameId=editor.top()["id"])["scopes"]:
+        reference = scope["variablesReference"]
+        whole, paged = _shown(editor, reference), list[tuple[str, str]]()
+        while part := _shown(editor, reference, start=len(paged), count=size):
+            assert len(part) <= size
+            paged += part
+        assert paged == whole, scope["name"]
+
+
+def test_what_is_before_a_function_is_shown_too_as_it_is_assembled(editor: Editor) -> None:
+    """Back to far before the function in which the CPU stands, each instruction is one that leads to the next."""
+    here = editor.top()["instructionPointerReference"]
+    found = editor.ask("disassemble", memoryReference=here, instructionOffset=-400, instructionCount=401)[
+        "instructions"
+    ]
+    assert len({one["symbol"].partition("+")[0] for one in found if "symbol" in one}) > 3
+    assert not [one for one in found if one.get("presentationHint") == "invalid"]
+    assert found[-1]["address"] == here
+    for one, following in pairwise(found):
+        assert int(one["address"], 16) + len(bytes.fromhex(one["instructionBytes"])) == int(following["address"], 16)
+    functions = {one["address"] for one in found if "symbol" in one and "+" not in one["symbol"]}
+    for name in ("mailbox_take", "mailbox_post"):
+        address = editor.ask("evaluate", expression=f"&{name}", context="watch")["memoryReference"]
+        assert address in functions
+
+
+def test_memory_is_read_up_to_the_end_of_the_address_space(editor: Editor) -> None:
+    for reference, count in (("0xfffffffffffffff0", 32), ("phys:0xffffffffffff0", 32)):
+        read = editor.ask("readMemory", memoryReference=reference, count=count)
+        assert len(base64.b64decode(read.get("data", ""))) + read["unreadableBytes"] == count
 
 
 def test_a_part_of_what_is_to_be_written_is_written_where_that_will_do(editor: Editor) -> None:

@@ -13,10 +13,12 @@ from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from yarl import URL
 
 from vmdbg.host.addresses import LOOPBACK, TcpAddress
-from vmdbg.web.answers import Answer, ConsoleWrote, Done, Progress, encoded
+from vmdbg.web.answers import Answer, ConsoleWrote, Done, NotesView, Progress, encoded
 from vmdbg.web.outbox import MOST_CONSOLE, Outbox
 from vmdbg.web.page_files import PageFile
 from vmdbg.web.requests import LONGEST_REQUEST
@@ -203,6 +205,12 @@ def test_more_pages_than_there_is_room_for_are_turned_away(server: tuple[WebServ
                 await session.ws_connect(f"{url}session", headers=origin)
 
     asyncio.run(talk())
+
+
+@given(st.text(st.characters(), max_size=20))
+def test_whatever_bytes_a_name_has_it_is_told(name: str) -> None:
+    """Of a file whose name is no UTF-8: what Python makes of it is no text that UTF-8 has."""
+    assert json.loads(encoded(Answer(7, NotesView([], name))))["result"]["path"] == name
 
 
 def test_what_waits_for_a_slow_page_is_bounded() -> None:

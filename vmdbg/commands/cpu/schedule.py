@@ -66,7 +66,8 @@ def _shown(session: Session) -> Document:
         ("turn", text(whose, value=turns.current)),
     ]
     if turns.current is not None:
-        rows.append(("until", text(f"the first jump at or after tick {engine.turn.end}", value=engine.turn.end)))
+        ends = "instruction's end" if engine.turn.exact else "jump"
+        rows.append(("until", text(f"the first {ends} at or after tick {engine.turn.end}", value=engine.turn.end)))
     return document(pairs(rows))
 
 

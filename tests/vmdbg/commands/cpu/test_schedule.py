@@ -33,7 +33,11 @@ def test_the_one_in_effect_is_shown(several: Session) -> None:
     assert shown["schedule"] == "round-robin:5000"
     assert shown["since"] == "power-on"
     assert shown["turn"] == several.debugger.engine.selected
+    assert "the first jump at" in several.execute("schedule")
     several.run("reschedule random:7")
+    several.debugger.timeline.run(Tick(95_000))
+    assert several.debugger.engine.turn.exact
+    assert "the first instruction's end at" in several.execute("schedule")
     assert "random:7" in several.execute("schedule")
     assert "an input changed it" in several.execute("schedule")
 
@@ -50,7 +54,14 @@ def test_in_the_past_it_is_what_it_was_unless_another_future_begins(several: Ses
 
 
 @pytest.mark.parametrize(
-    "line", ["reschedule fair", "reschedule only:4", "reschedule random:x --fork", "reschedule file:/nope"]
+    "line",
+    [
+        "reschedule fair",
+        "reschedule only:4",
+        "reschedule random:x --fork",
+        "reschedule turns:0*100 4*20 1*5",
+        "reschedule file:/nope",
+    ],
 )
 def test_what_is_none_is_refused_and_changes_nothing(several: Session, line: str) -> None:
     several.run("goto 80_000")
