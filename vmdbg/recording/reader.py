@@ -30,6 +30,7 @@ from vmdbg.recording.content import ContentReader
 from vmdbg.recording.meta import check_meta, other_build, read_origin
 from vmdbg.recording.page_file import PageFile
 from vmdbg.recording.page_ordinals import KEY_SIZE
+from vmdbg.recording.part_packing import PartUnpacking
 from vmdbg.recording.recorded_answers import BlobFile, check_answers, recorded_folders
 from vmdbg.recording.recorded_media import MOST_MEDIA, SectorFile, check_medium, recorded_media
 from vmdbg.recording.records import (
@@ -156,6 +157,7 @@ class _Reading:
         self._next_inputs = 0
         self._console = self._inputs = 0
         self._unpacking = CheckpointUnpacking()
+        self._parts = PartUnpacking()
         blocks = self._indexed(size) or list(scan(file, size))
         meta = self._meta(blocks, path)
         sectors, contents = SectorFile(file), ContentReader()
@@ -246,7 +248,8 @@ class _Reading:
             case Kind.BASE:
                 recording.base = decode(payload, CheckpointRecord, "the snapshot it begins with")
             case Kind.PART:
-                recording.parts.append(decode_part(decode(payload, PartRecord, "part of the history index")))
+                part = self._parts.unpack(decode(payload, PartRecord, "part of the history index"))
+                recording.parts.append(decode_part(part))
             case Kind.END:
                 end = decode(payload, End, "the end mark")
                 self._broken |= Position(Tick(end.tick), end.phase) > recording.end

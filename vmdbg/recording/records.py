@@ -224,7 +224,11 @@ class RequestRecord(msgspec.Struct, frozen=True, array_like=True):
 
 
 class PartRecord(msgspec.Struct, frozen=True, array_like=True):
-    """What the history touched from one instant up to another: a Touched, with its events by name."""
+    """What the history touched from one instant up to another: a Touched, with its events by name.
+
+    With a `digest`, XXH3-64, big-endian, of Touched.columns unpacked, `columns` is a piece of a zstd stream that holds
+    those of several parts in a row; `place` says which of them this is.
+    """
 
     tick: int
     phase: int
@@ -240,6 +244,8 @@ class PartRecord(msgspec.Struct, frozen=True, array_like=True):
     written: bytes = b""
     requests: list[RequestRecord] | None = None
     columns: bytes = b""
+    place: int = 0
+    digest: bytes = b""
 
 
 class End(msgspec.Struct, frozen=True, array_like=True):

@@ -21,6 +21,7 @@ from vmdbg.recording.content import pieces
 from vmdbg.recording.media_keeper import MediaKeeper
 from vmdbg.recording.meta import check_can_leave_out, make_meta
 from vmdbg.recording.page_packing import PagePacking
+from vmdbg.recording.part_packing import PartPacking
 from vmdbg.recording.records import (
     CheckpointRecord,
     ConsolePiece,
@@ -30,7 +31,6 @@ from vmdbg.recording.records import (
     Inputs,
     encode,
     encode_input,
-    encode_part,
 )
 from vmdbg.timeline.checkpoint import Checkpoint
 from vmdbg.timeline.history import PlacedInput
@@ -93,6 +93,7 @@ class RecordingWriter:
         self._pending: list[InputRecord] = []
         self._packing = PagePacking([timeline.store.zero.key])
         self._packed_checkpoints = CheckpointPacking()
+        self._packed_parts = PartPacking()
         self.media = MediaKeeper(timeline.machine.media, self, self._packing.note_sectors if checkpoints else None)
         self._written_console = {port: len(log.text) for port, log in timeline.console.ports.items()}
         self._blocks = 0
@@ -170,7 +171,7 @@ class RecordingWriter:
 
     def on_part(self, part: Part) -> None:
         if self._checkpoints and self.failure is None:
-            self.put(Kind.PART, encode_part(part))
+            self.submit(lambda: self.append(Kind.PART, encode(self._packed_parts.pack(part))))
 
     def on_advance(self, position: Position) -> None:
         if self._pending or time.monotonic() - self._flushed_at >= FLUSH_SECONDS:

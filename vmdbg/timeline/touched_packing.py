@@ -21,7 +21,10 @@ _PLANES = 8 + 4
 _MOST_WORDS = 8
 _ALL = (1 << 64) - 1
 _FETCHES, _WRITES = (bytes(bool(kinds & one) for kinds in range(256)) for one in (FETCH, WRITE))
-_PACKER = zstandard.ZstdCompressor(level=6)
+MOST_BYTES = MOST_ROWS * (_ROW + _WRITTEN) + _COUNT
+"""Of what is packed."""
+_LEVEL = 1
+"""Of zstd. What goes into a file is packed anew (vmdbg.recording.part_packing); in memory it is a few megabytes."""
 
 
 class Columns(NamedTuple):
@@ -48,7 +51,7 @@ def pack(touches: Touches) -> bytes:
         for lines, line in zip(written, words, strict=True)
         if lines != _ALL
     ]
-    return _PACKER.compress(
+    return framed(
         b"".join(
             (
                 len(kinds).to_bytes(_COUNT, "little"),
@@ -63,12 +66,22 @@ def pack(touches: Touches) -> bytes:
     )
 
 
+def framed(columns: bytes) -> bytes:
+    """What pack() makes of what it puts together."""
+    return zstandard.ZstdCompressor(level=_LEVEL).compress(columns)  # threads must not share one
+
+
+def unframed(packed: bytes) -> bytes:
+    """What framed() was given. Raises RecordingError."""
+    return _frame(packed, MOST_BYTES)
+
+
 NOTHING = pack(Touches(b"", b"", b"", b"", b"", b""))
 
 
 def unpack(packed: bytes) -> Columns:
     """Raises RecordingError if that was not packed here."""
-    data = _frame(packed, MOST_ROWS * (_ROW + _WRITTEN) + _COUNT)
+    data = unframed(packed)
     count = int.from_bytes(data[:_COUNT], "little")
     at = _COUNT + _PLANES * count
     if at + count > len(data):

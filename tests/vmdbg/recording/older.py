@@ -8,7 +8,8 @@ import msgspec
 
 from vmdbg.recording.blocks import FILE_HEADER, FILE_MAGIC, PAGE_KINDS, Block, BlockWriter, Kind, read_payload, scan
 from vmdbg.recording.checkpoint_packing import CheckpointBlock, CheckpointUnpacking
-from vmdbg.recording.records import decode, encode
+from vmdbg.recording.part_packing import PartUnpacking
+from vmdbg.recording.records import PartRecord, decode, encode
 
 FORMAT = 3
 _KEY = 16
@@ -20,6 +21,7 @@ class Older:
     def __init__(self) -> None:
         self._keys = [b""]
         self._unpacking = CheckpointUnpacking()
+        self._parts = PartUnpacking()
 
     def _page_block(self, kind: Kind, fields: list[bytes]) -> list[bytes]:
         keys, *others = fields
@@ -39,6 +41,8 @@ class Older:
     def payload(self, kind: Kind, payload: bytes) -> tuple[Kind, bytes]:
         if kind in PAGE_KINDS:
             return kind, encode(self._page_block(kind, msgspec.msgpack.decode(payload)))
+        if kind == Kind.PART:
+            return kind, encode(self._parts.unpack(decode(payload, PartRecord, "")))
         if kind != Kind.CHECKPOINT:
             return kind, payload
         (record,) = self._unpacking.unpack(decode(payload, CheckpointBlock, ""))

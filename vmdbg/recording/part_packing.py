@@ -1,0 +1,77 @@
+"""Parts of the history index as they lie in a file: a few in a row are one zstd stream, of which each has a piece.
+
+Much of what one part touches the one before it touched, too.
+"""
+
+from __future__ import annotations
+
+import msgspec
+import xxhash
+import zstandard
+
+from vmdbg.errors import RecordingError
+from vmdbg.recording.records import PartRecord, encode_part
+from vmdbg.recording.unpacking import Packing, Unpacker, UnpackingError, unpacker
+from vmdbg.timeline.history_index import Part
+from vmdbg.timeline.touched_packing import MOST_BYTES, framed, unframed
+
+MOST_TOGETHER = 8
+"""Parts of one stream: if one is damaged, those after it in its stream are lost as well."""
+_PARAMETERS = zstandard.ZstdCompressionParameters.from_level(9, window_log=20)
+"""The window holds several parts."""
+
+
+class PartPacking:
+    """Packs one part after the other."""
+
+    def __init__(self) -> None:
+        self._packer = zstandard.ZstdCompressor(compression_params=_PARAMETERS)
+        self._place, self._stream = 0, self._packer.compressobj()
+
+    def pack(self, part: Part) -> PartRecord:
+        record = encode_part(part)
+        if not record.columns:
+            return record
+        if self._place == MOST_TOGETHER:
+            self._place, self._stream = 0, self._packer.compressobj()
+        columns, stream = unframed(record.columns), self._stream
+        piece = stream.compress(columns) + stream.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
+        place, self._place = self._place, self._place + 1
+        return msgspec.structs.replace(record, columns=piece, place=place, digest=xxhash.xxh3_64_digest(columns))
+
+
+class PartUnpacking:
+    """Unpacks one part after the other."""
+
+    def __init__(self) -> None:
+        self._place = 0
+        """Of the part that the stream goes on with."""
+        self._stream: Unpacker = unpacker(Packing.ZSTD)
+
+    def unpack(self, record: PartRecord) -> PartRecord:
+        """What encode_part() has made of it. Raises RecordingError if it is damaged, or one before it is missing."""
+        if not record.digest:
+            return record
+        if not record.place:
+            self._place, self._stream = 0, unpacker(Packing.ZSTD)
+        if record.place != self._place:
+            self._place = MOST_TOGETHER
+            raise RecordingError("the part before it is missing, with which it was packed")
+        self._place = MOST_TOGETHER
+        columns = self._unpacked(record.columns)
+        if xxhash.xxh3_64_digest(columns) != record.digest:
+            raise RecordingError("it is damaged, or another part was before it")
+        self._place = record.place + 1
+        return msgspec.structs.replace(record, columns=framed(columns), place=0, digest=b"")
+
+    def _unpacked(self, piece: bytes) -> bytes:
+        """Raises RecordingError."""
+        columns = bytearray()
+        try:
+            for unpacked in self._stream.feed(piece):
+                columns += unpacked
+                if len(columns) > MOST_BYTES:
+                    raise RecordingError("it has more rows than a part can have")
+        except UnpackingError as error:
+            raise RecordingError(f"it is damaged: {error}") from error
+        return bytes(columns)
