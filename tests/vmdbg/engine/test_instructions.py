@@ -142,9 +142,15 @@ def test_flags_outlive_a_loop_that_ends_because_cx_is_0(loop: str) -> None:
     assert (cpu["rax"] & 0xFF, cpu["rcx"]) == (0, 0)
 
 
-@pytest.mark.parametrize("test", ["bt edx, 1", "bts edx, 1", "lock btr [rsp - 8], edx", "btc dword [rsp - 8], 3"])
+@pytest.mark.parametrize(
+    "test",
+    [
+        *("bt edx, 1", "bts edx, 1", "lock btr [rsp - 8], edx", "btc dword [rsp - 8], 3"),
+        *("cmpxchg8b [rsp - 16]", "cmpxchg16b [rsp - 16]", "lock cmpxchg8b [rsp - 16]", "lock cmpxchg16b [rsp - 16]"),
+    ],
+)
 @pytest.mark.parametrize("before", ["add al, 0x7f", "sub al, 1", "mov cl, 3\nshl eax, cl", "imul eax, eax, 0x10001"])
-def test_flags_after_a_bit_test_do_not_depend_on_where_a_block_begins(before: str, test: str) -> None:
+def test_flags_that_are_left_do_not_depend_on_where_a_block_begins(before: str, test: str) -> None:
     code = assemble(f"{before}\n{test}\npushfq", origin=CODE)
     pushed = []
     for steps in range(4):
@@ -159,7 +165,11 @@ def test_flags_after_a_bit_test_do_not_depend_on_where_a_block_begins(before: st
 
 
 @pytest.mark.parametrize(
-    "access", ["bts [rbx], ecx", "setp [rbx]", "setle [rbx]", "rcl byte [rbx], 1", "rcr dword [rbx], cl"]
+    "access",
+    [
+        *("bts [rbx], ecx", "setp [rbx]", "setle [rbx]", "rcl byte [rbx], 1", "rcr dword [rbx], cl"),
+        *("cmpxchg8b [rbx]", "lock cmpxchg16b [rbx]", "cmpxchg16b [rsp - 8]"),
+    ],
 )
 def test_an_access_that_faults_leaves_the_flags(access: str) -> None:
     source = assemble(f"mov rbx, 1 << 47\nmov ecx, 3\nstc\ndec eax\n{access}", origin=CODE)

@@ -199,6 +199,27 @@ def test_a_jump_leads_to_what_is_mapped_there_now(seed: int) -> None:
     cpu.close()
 
 
+LAST_GENERATION = (1 << 32) - 1
+
+
+@pytest.mark.parametrize("flushes", range(6))
+def test_a_jump_found_before_generations_began_anew_is_asked_for_again(flushes: int) -> None:
+    """However many flushes lie between: one of them has the number that the jump was found in."""
+    cpu = BareCpu()
+    for frame in (11, MOVED):
+        cpu.write(frame * PAGE_SIZE, b"\xb8" + struct.pack("<I", frame) + b"\xc3")
+    call = f"mov ecx, {MOVED * PAGE_SIZE}\ncall rcx"
+    cpu.run(assemble(f"{call}\n" * 3, origin=CODE))  # the first has it translated
+    assert cpu["rax"] == MOVED
+    cpu.engine._vm.jump_generations = LAST_GENERATION
+    entry = 11 * PAGE_SIZE | PRESENT | WRITABLE | USER
+    remapped = f"mov dword [{PAGE_TABLE + 8 * MOVED}], {entry}\nmov rbx, cr3\nmov cr3, rbx\n"
+    cpu.run(assemble(remapped + "mov cr3, rbx\n" * flushes + call, origin=CODE))
+    assert cpu["rax"] == 11
+    assert cpu.engine._vm.jump_generations < LAST_GENERATION
+    cpu.close()
+
+
 ACROSS = MOVED * PAGE_SIZE - 3
 """Where an instruction begins whose last two bytes are in the page that changes places."""
 
@@ -219,7 +240,8 @@ def test_an_instruction_across_pages_ends_in_what_is_mapped_there_now(seed: int)
                 lines.append(f"mov dword [{PAGE_TABLE + 8 * MOVED}], {entry}")
             case 1:
                 cached = 0
-                lines.append(f"invlpg [{MOVED * PAGE_SIZE + rng.randrange(PAGE_SIZE)}]")
+                flush = f"invlpg [{MOVED * PAGE_SIZE + rng.randrange(PAGE_SIZE)}]"
+                lines.append(rng.choice(("mov rbx, cr3\nmov cr3, rbx", flush)))
             case 2:
                 lines.append(f"invlpg [{rng.choice((11, 12, MOVED - 1, MOVED + 1, CODE // PAGE_SIZE)) * PAGE_SIZE}]")
             case _:

@@ -5,13 +5,12 @@
 #define HELPER __attribute__((noinline))
 
 /* CMPXCHG8B and CMPXCHG16B: Unicorn computes the flags from a stale cc_op, so that they depend on where the block
- * begins. Restoring the state first makes cc_op right. */
+ * begins. The translator is made to compute them before, for they read flags as far as it knows: so they are in cc_src. */
 HELPER void __wrap_helper_cmpxchg8b_unlocked_x86_64(Env *env, uint64_t linear)
 {
     uintptr_t here = HERE;
 
-    cpu_restore_state_x86_64(ENV_CPU(env), here, false);
-    uint64_t flags = helper_cc_compute_all_x86_64(env->cc_dst, env->cc_src, env->cc_src2, env->cc_op) & FLAG_CC;
+    uint64_t flags = env->cc_src & FLAG_CC;
     uint64_t expected = (uint32_t)env->regs[R_RAX] | env->regs[R_RDX] << 32;
     uint64_t wanted = (uint32_t)env->regs[R_RBX] | env->regs[R_RCX] << 32;
     uint64_t old = cpu_ldq_data_ra_x86_64(env, linear, here);
@@ -29,10 +28,9 @@ HELPER void __wrap_helper_cmpxchg16b_unlocked_x86_64(Env *env, uint64_t linear)
 {
     uintptr_t here = HERE;
 
-    cpu_restore_state_x86_64(ENV_CPU(env), here, false);
     if (linear & 15)
         raise_exception_ra_x86_64(env, 13, here);
-    uint64_t flags = helper_cc_compute_all_x86_64(env->cc_dst, env->cc_src, env->cc_src2, env->cc_op) & FLAG_CC;
+    uint64_t flags = env->cc_src & FLAG_CC;
     uint64_t low = cpu_ldq_data_ra_x86_64(env, linear, here), high = cpu_ldq_data_ra_x86_64(env, linear + 8, here);
     bool equal = low == env->regs[R_RAX] && high == env->regs[R_RDX];
 

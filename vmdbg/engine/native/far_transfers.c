@@ -60,14 +60,19 @@ uint64_t far_stack_word(Env *env, int shift, unsigned number)
     return value;
 }
 
-/* What translated code would read without a call. */
+/* What translated code would read without a call: 2, 4 or 8 bytes. */
 static bool read_soon(Env *env, uint64_t linear, unsigned mode, void *bytes, unsigned size)
 {
     const TlbEntry *entry = tlb_entry(env, mode, linear);
 
     if (entry->read != (linear & ~0xfffull) || (linear & 0xfff) + size > 4096)
         return false;
-    memcpy(bytes, (const void *)(linear + entry->addend), size);
+    const void *from = (const void *)(linear + entry->addend);
+    switch (size) {                         /* else a call of the library's */
+    case 2: memcpy(bytes, from, 2); break;
+    case 4: memcpy(bytes, from, 4); break;
+    default: memcpy(bytes, from, 8);
+    }
     return true;
 }
 

@@ -80,6 +80,12 @@ static bool tests_bit(uint8_t opcode)
     return opcode == 0xba || (opcode & 0xe7) == 0xa3;
 }
 
+/* CMPXCHG8B and CMPXCHG16B, by ModRM. */
+static bool exchanges_pair(uint8_t opcode, uint8_t modrm)
+{
+    return opcode == 0xc7 && modrm < 0xc0 && (modrm & 0x38) == 0x08;
+}
+
 /* LOCK before anything but a change of memory is #UD (SDM 2A, LOCK). Unicorn ends the process at some of those. */
 static unsigned locked_traits(Instruction *i)
 {
@@ -92,7 +98,7 @@ static unsigned locked_traits(Instruction *i)
     uint8_t modrm = operations ? instruction_byte(i, 1 + escaped) : 0xc0;
     if (modrm >= 0xc0 || !(operations >> (modrm >> 3 & 7) & 1))
         return LOCKS_IN_VAIN;
-    return escaped && tests_bit(opcode) ? READS_FLAGS : 0;
+    return escaped && (tests_bit(opcode) || exchanges_pair(opcode, modrm)) ? READS_FLAGS : 0;
 }
 
 /* RCL, RCR of memory. */
@@ -128,8 +134,8 @@ static unsigned traits_0f(Instruction *i)
     case 0xae:
         return (instruction_byte(i, 2) & 0x38) == 0x18 ? STORES_MXCSR : 0;
     default:
-        if (tests_bit(map) || ((map & 0xf0) == 0x90 && instruction_byte(i, 2) < 0xc0))
-            return READS_FLAGS;             /* the latter: SETcc to memory */
+        if (tests_bit(map) || ((map & 0xf0) == 0x90 && instruction_byte(i, 2) < 0xc0) || exchanges_pair(map, instruction_byte(i, 2)))
+            return READS_FLAGS;             /* the second: SETcc to memory */
         found = LISTED(map_0f, map, i->prefix);
     }
     if (instruction_byte(i, modrm_at) >= 0xc0)

@@ -1,9 +1,9 @@
 /* Where jumps lead that are not chained: from rip to translated code.
  *
  * Unicorn's own cache of that is emptied with its TLB, at every change of CR3, and then searches a large table for each
- * place. Ours are two. The near one holds what was found since the CPU's last flush, as it is. The far one remembers where
- * in memory the code is: after a flush the page is translated again, as it must be, and what was found there holds if it is
- * the same memory.
+ * place. Ours are two, which remember where in memory the code is: after a flush the page is translated again, as it must be,
+ * and what was found there holds if it is the same memory. The near one says of what it holds whether that was asked since the
+ * CPU's last flush: then it is as it is.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -12,25 +12,28 @@
 #include "vm.h"
 #include "unicorn_tlb.h"
 
-enum { NEAR_BITS = 11, FAR_BITS = 16, HUGE_PAGE = 2 << 20, FLAGS_OF_CODE = 0x73100 };   /* TF, IOPL, RF, VM, AC */
+enum { NEAR_BITS = 11, NEAR_WAYS = 2, FAR_BITS = 16, HUGE_PAGE = 2 << 20, FLAGS_OF_CODE = 0x73100 };   /* TF, IOPL, RF, VM, AC */
 #define NOT_KNOWN UINT64_MAX
+#define TWO_PAGES UINT32_MAX                /* where the second is has to be asked, too */
 
 typedef struct {
     uint64_t pc;
     const void *code;                       /* NULL: free */
-    uint64_t generation;                    /* of the CPU that came here last */
+    uint32_t generation;                    /* of the CPU that came here last */
+    uint32_t page;                          /* in Vm.memory, or TWO_PAGES */
     uint32_t cs_base, flags;
 } NearJump;
 typedef struct {
     uint64_t pc;
     Block *block;                           /* NULL: free */
     uint32_t cs_base, flags;
-    uint32_t page, pad;                     /* in Vm.memory */
+    uint32_t page;                          /* in Vm.memory */
+    uint32_t code;                          /* from the block, whose own line of the cache is not needed then */
 } FarJump;
 _Static_assert(sizeof(NearJump) == 32 && sizeof(FarJump) == 32, "two in a line of the host's cache");
 
 struct Jumps {
-    NearJump near[1 << NEAR_BITS][2];       /* the one that was found last comes first */
+    NearJump near[1 << NEAR_BITS][NEAR_WAYS];   /* the one that was found last comes first */
     FarJump far[1 << FAR_BITS];
 };
 
@@ -65,11 +68,22 @@ void jumps_forget(Vm *vm)
     memset(vm->jumps, 0, sizeof *vm->jumps);
 }
 
+/* The numbers of generations begin anew. */
+static void forget_generations(Vm *vm)
+{
+    memset(vm->jumps->near, 0, sizeof vm->jumps->near);
+    vm->jump_generations = 0;
+    for (uint32_t i = 0; i < vm->cpu_count; i++)
+        vm->cpus[i]->jump_generation = ++vm->jump_generations;
+}
+
 /* The CPU is to translate linear addresses again. */
 void jumps_check_again(Vm *vm, VmCpu *cpu)
 {
     Block **cache = CPU_JUMP_CACHE(cpu->qemu);
 
+    if (vm->jump_generations == UINT32_MAX)
+        forget_generations(vm);
     cpu->jump_generation = ++vm->jump_generations;
     memset(cpu->jump_pages, 0, sizeof cpu->jump_pages);
     for (uint32_t i = 0; i < cpu->jump_slot_count && i < JUMP_SLOTS; i++)
@@ -160,14 +174,18 @@ typedef struct {                            /* tb_desc */
 
 Block *__real_qht_lookup_custom(uc_engine *uc, const void *table, const Wanted *wanted, uint32_t hash, void *compare);
 
+static bool in_two_pages(const Block *block)
+{
+    return ((block->pc ^ (block->pc + block->size - 1)) & ~0xfffull) != 0;
+}
+
 /* What is known of a block that was found at `at`. Where its second page is is not. */
 static void remember(Vm *vm, Block *block, uint64_t at)
 {
-    uint64_t pc = block->pc;
-
-    if (((pc ^ (pc + block->size - 1)) & ~0xfffull) || block->cs_base > UINT32_MAX)
+    if (in_two_pages(block) || block->cs_base > UINT32_MAX)
         return;
-    *far_jump(vm, pc) = (FarJump){.pc = pc, .block = block, .cs_base = block->cs_base, .flags = block->flags, .page = at >> PAGE_SHIFT};
+    *far_jump(vm, block->pc) = (FarJump){block->pc, block, block->cs_base, block->flags, at >> PAGE_SHIFT,
+                                         (char *)BLOCK_CODE(block) - (char *)block};
 }
 
 /* Unicorn searches its table, after the page was fetched. */
@@ -188,41 +206,67 @@ Block *__wrap_qht_lookup_custom(uc_engine *uc, const void *table, const Wanted *
 
 Block *tb_htable_lookup_x86_64(Cpu *, uint64_t, uint64_t, uint32_t, uint32_t);
 
-/* NULL: none is translated there, or there is something to be done before it. May raise what a fetch raises. */
-static const Block *found(Vm *vm, uint64_t pc, uint64_t cs_base, uint32_t flags)
+static inline bool is_for(const NearJump *jump, uint64_t pc, uint64_t cs_base, uint32_t flags)
+{
+    return jump->pc == pc && jump->flags == flags && jump->cs_base == cs_base && jump->code;
+}
+
+/* The place of the jump in the near table: where it was, or the first, whose jump moves on. */
+static NearJump *near_place(NearJump *jumps, uint64_t pc, uint64_t cs_base, uint32_t flags)
+{
+    for (unsigned way = 0; way < NEAR_WAYS; way++)
+        if (is_for(&jumps[way], pc, cs_base, flags))
+            return &jumps[way];
+    jumps[1] = jumps[0];
+    return &jumps[0];
+}
+
+/* What translated code goes on with where it finds nothing. */
+static const void *epilogue(const Vm *vm)
+{
+    return TCG_EPILOGUE(UC_TCG_CTX(vm->uc));
+}
+
+/* Of a jump that the near table does not have, or not of that page: whatever is translated there. */
+static const void *from_table(Vm *vm, uint64_t pc, uint64_t cs_base, uint32_t flags, uint64_t at)
 {
     const FarJump *jump = far_jump(vm, pc);
+    NearJump found = {pc, NULL, vm->cpu->jump_generation, at >> PAGE_SHIFT, cs_base, flags};
 
-    __builtin_prefetch(jump);
-    if (CPU_INTERRUPT_REQUEST(vm->cpu->qemu) & CPU_INTERRUPT_HARD)
-        return NULL;                        /* a fetch can fault, set A bits and fill the TLB: not before that */
-    uint64_t at = fetched_from(vm, vm->cpu->env, pc);
-    if (at == NOT_KNOWN)
-        return NULL;
-    if (leads_to(jump, pc, cs_base, flags, at))
-        return jump->block;
-    return tb_htable_lookup_x86_64(vm->cpu->qemu, pc, cs_base, flags, plain_flags(vm->cpu->qemu));
-}
-
-static __attribute__((noinline)) const void *from_afar(Vm *vm, uint64_t pc, uint64_t cs_base, uint32_t flags)
-{
-    const Block *block = found(vm, pc, cs_base, flags);
-
-    if (!block)
-        return TCG_EPILOGUE(UC_TCG_CTX(vm->uc));
-    if (cs_base <= UINT32_MAX) {
-        NearJump *jumps = near_jumps(vm, pc);
-        jumps[1] = jumps[0];
-        jumps[0] = (NearJump){pc, BLOCK_CODE(block), vm->cpu->jump_generation, cs_base, flags};
-        note_page(vm->cpu, pc);
+    if (leads_to(jump, pc, cs_base, flags, at)) {
+        found.code = (const char *)jump->block + jump->code;
+    } else {
+        const Block *block = tb_htable_lookup_x86_64(vm->cpu->qemu, pc, cs_base, flags, plain_flags(vm->cpu->qemu));
+        if (!block)
+            return epilogue(vm);
+        found.code = BLOCK_CODE(block);
+        found.page = in_two_pages(block) ? TWO_PAGES : found.page;
         note_page(vm->cpu, pc + block->size - 1);
     }
-    return BLOCK_CODE(block);
+    if (cs_base <= UINT32_MAX) {
+        *near_place(near_jumps(vm, pc), pc, cs_base, flags) = found;
+        note_page(vm->cpu, pc);
+    }
+    return found.code;
 }
 
-static inline bool is_near(const NearJump *jump, const VmCpu *cpu, uint64_t pc, uint64_t cs_base, uint32_t flags)
+/* May raise what a fetch raises. */
+static __attribute__((noinline)) const void *from_afar(Vm *vm, uint64_t pc, uint64_t cs_base, uint32_t flags)
 {
-    return jump->pc == pc && jump->generation == cpu->jump_generation && jump->flags == flags && jump->cs_base == cs_base && jump->code;
+    NearJump *jumps = near_jumps(vm, pc);
+
+    if (CPU_INTERRUPT_REQUEST(vm->cpu->qemu) & CPU_INTERRUPT_HARD)
+        return epilogue(vm);                /* a fetch can fault, set A bits and fill the TLB: not before that */
+    uint64_t at = fetched_from(vm, vm->cpu->env, pc);
+    if (at == NOT_KNOWN)
+        return epilogue(vm);
+    for (unsigned way = 0; way < NEAR_WAYS; way++)
+        if (is_for(&jumps[way], pc, cs_base, flags) && jumps[way].page == at >> PAGE_SHIFT) {
+            jumps[way].generation = vm->cpu->jump_generation;
+            note_page(vm->cpu, pc);
+            return jumps[way].code;
+        }
+    return from_table(vm, pc, cs_base, flags, at);
 }
 
 /* Translated code ends in an indirect jump, or one to another page: where it goes on. */
@@ -233,12 +277,12 @@ const void *__wrap_helper_lookup_tb_ptr_x86_64(Env *env)
     if (vm->cpu->segments_changed)
         limits_settle(vm);
     uint64_t cs_base = env->segs[R_CS].base, pc = cs_base + env->eip;
-    uint32_t flags = env->hflags | (env->eflags & FLAGS_OF_CODE);
+    uint32_t flags = env->hflags | (env->eflags & FLAGS_OF_CODE), generation = vm->cpu->jump_generation;
     const NearJump *jumps = near_jumps(vm, pc);
 
-    if (is_near(&jumps[0], vm->cpu, pc, cs_base, flags))
+    if (is_for(&jumps[0], pc, cs_base, flags) && jumps[0].generation == generation)
         return jumps[0].code;
-    if (is_near(&jumps[1], vm->cpu, pc, cs_base, flags))
+    if (is_for(&jumps[1], pc, cs_base, flags) && jumps[1].generation == generation)
         return jumps[1].code;
     return from_afar(vm, pc, cs_base, flags);
 }
@@ -250,7 +294,7 @@ bool __wrap_qht_remove(void *table, const Block *block, uint32_t hash)
 {
     Vm *vm = vm_current;
 
-    for (unsigned way = 0; vm && way < 2; way++)
+    for (unsigned way = 0; vm && way < NEAR_WAYS; way++)
         if (near_jumps(vm, block->pc)[way].code == BLOCK_CODE(block))
             near_jumps(vm, block->pc)[way].code = NULL;
     if (vm && far_jump(vm, block->pc)->block == block)

@@ -79,7 +79,7 @@ typedef struct {                            /* a CPU's own */
     uint64_t apic_base, tsc_offset;
     Apic apic;
     Restart restart;
-    uint64_t jump_generation;               /* see jumps.c */
+    uint32_t jump_generation, pad_generation;   /* see jumps.c */
     uint64_t jump_pages[1 << JUMP_PAGES_BITS >> 6];     /* where code is that was found since then: a filter */
     uint16_t jump_slots[JUMP_SLOTS];        /* of Unicorn's cache of jumps, those that may be in use */
     uint16_t jump_slots_asked[JUMP_SLOTS_ASKED];        /* the last ones, in a ring */
@@ -148,7 +148,7 @@ typedef struct {                            /* what is shared; of a run that is 
     uint32_t unpaged;                       /* CR0 is written, without paging before and after: linear addresses stay where they are */
     uint8_t *is_code, *dirty;               /* a byte for each page of memory */
     Jumps *jumps;
-    uint64_t jump_generations;
+    uint32_t jump_generations, pad_generations;
     uint64_t *code_grains;                  /* a bit for each 16 bytes: translated code may be there; 0 if its page has none */
     uint32_t *dirty_pages;                  /* those of which `dirty` is set, in no order */
     uint64_t dirty_count;

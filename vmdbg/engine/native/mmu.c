@@ -15,6 +15,7 @@ enum { PTE_P = 1, PTE_W = 2, PTE_U = 4, PTE_A = 0x20, PTE_D = 0x40, PTE_PS = 0x8
 #define PAE_PDPTE_RESERVED (PTE_NX | 0x1e6)
 enum { ERROR_P = 1, ERROR_W = 2, ERROR_U = 4, ERROR_RESERVED = 8, ERROR_I = 16, ERROR_PK = 32 };
 enum { NOT_CANONICAL = -2, GRANTED = -1 };
+#define OPEN_BUS UINT64_MAX
 
 typedef struct {
     Vm *vm;
@@ -22,6 +23,7 @@ typedef struct {
     uint64_t linear;
     int access, mmu_idx;
     uint64_t path[4];
+    uint64_t entry[4];                      /* as the walk found them */
     unsigned levels, shift;
     bool wide;                              /* 8-byte entries */
     uintptr_t host_pc;                      /* of the access that needs the translation */
@@ -29,13 +31,18 @@ typedef struct {
 
 static uint64_t entry_at(Walk *walk, uint64_t physical)
 {
-    uint64_t value = 0, at = physical_read_at(walk->vm, physical);
+    uint64_t value = OPEN_BUS, at = physical_read_at(walk->vm, physical);
 
-    walk->path[walk->levels++] = physical;
-    if (at == NOT_MEMORY)
-        return UINT64_MAX;                  /* open bus */
-    owed_see_to(walk->vm, at, 1);
-    memcpy(&value, walk->vm->memory + at, walk->wide ? 8 : 4);
+    if (at != NOT_MEMORY) {
+        owed_see_to(walk->vm, at, 1);
+        value = 0;
+        if (walk->wide)
+            memcpy(&value, walk->vm->memory + at, 8);
+        else
+            memcpy(&value, walk->vm->memory + at, 4);
+    }
+    walk->path[walk->levels] = physical;
+    walk->entry[walk->levels++] = value;
     return value;
 }
 
@@ -98,9 +105,7 @@ static void note_fetch(const Walk *walk)
     *fetch = (VmFetch){vm->clock, vm->delivery_count, walk->linear, walk->levels, {0}, {0}, {0}};
     for (unsigned i = 0; i < walk->levels; i++) {
         fetch->entry_at[i] = walk->path[i];
-        uint64_t at = physical_read_at(vm, walk->path[i]);
-        if (at != NOT_MEMORY)
-            memcpy(&fetch->entry[i], vm->memory + at, 4);
+        fetch->entry[i] = walk->entry[i];
     }
     tlb_save(vm->cpu, walk->linear, fetch->tlb);
 }
@@ -132,11 +137,12 @@ static int finish(Walk *walk, Translation *result)
         note_fetch(walk);
     bool legacy_pdpte = walk->wide && !(walk->env->efer & EFER_LMA);
     for (unsigned i = legacy_pdpte; i < walk->levels; i++)
-        set_bits(walk, walk->path[i], PTE_A);
-    uint64_t leaf = walk->path[walk->levels - 1], at = physical_read_at(walk->vm, leaf);
+        if (!(walk->entry[i] & PTE_A))
+            set_bits(walk, walk->path[i], PTE_A);
+    unsigned leaf = walk->levels - 1;
     if (walk->access == MMU_STORE)
-        set_bits(walk, leaf, PTE_D);
-    if (walk->access == MMU_STORE || (at != NOT_MEMORY && walk->vm->memory[at] & PTE_D))
+        set_bits(walk, walk->path[leaf], PTE_D);
+    if (walk->access == MMU_STORE || (walk->entry[leaf] & PTE_D && walk->entry[leaf] != OPEN_BUS))
         result->flags |= T_DIRTY;
     tlb_put(walk->vm->cpu, walk->linear, *result, walk->shift);
     return GRANTED;

@@ -83,11 +83,16 @@ bool tlb_get(VmCpu *cpu, uint64_t linear, Translation *found)
     return true;
 }
 
+static bool may_have(const VmCpu *cpu, unsigned kind)
+{
+    return kind == KIND_PAGE || cpu->tlb_large >> kind & 1;
+}
+
 /* What is known of the address, for tlb_put_back(). */
 void tlb_save(VmCpu *cpu, uint64_t linear, uint64_t saved[TLB_KINDS])
 {
     for (unsigned kind = 0; kind < TLB_KINDS; kind++)
-        saved[kind] = value_of(cpu, tag_of(cpu, linear, kind));
+        saved[kind] = may_have(cpu, kind) ? value_of(cpu, tag_of(cpu, linear, kind)) : ABSENT;
 }
 
 /* The TLB has not been flushed since tlb_save(). */
@@ -127,7 +132,7 @@ void tlb_drop_page(VmCpu *cpu, uint64_t linear)
 {
     for (unsigned kind = KIND_2M; kind <= KIND_1G; kind++) {
         uint64_t tag = tag_of(cpu, linear, kind);
-        if (cpu->tlb_large >> kind & 1 && value_of(cpu, tag) != ABSENT) {
+        if (may_have(cpu, kind) && value_of(cpu, tag) != ABSENT) {
             tlb_drop_all(cpu);
             return;
         }
