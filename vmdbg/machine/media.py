@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -101,19 +101,20 @@ class ReadMedium:
         """Whole pages, with zeros after the last sector."""
         data = self._from_image(first, end)
         if not self._seen.issuperset(range(first, end)):
-            for number in range(first, end):
-                if number not in self._seen:
-                    self._note(number, data[(number - first) * PAGE : (number - first + 1) * PAGE])
+            self._note(first, data, [number for number in range(first, end) if number not in self._seen])
         return data
 
-    def _note(self, number: int, page: bytes) -> None:
-        """A page that was read for the first time."""
+    def _note(self, first: int, data: bytes, new: list[int]) -> None:
+        """Of pages that were read, from a number on, some for the first time."""
         keep = self._media.keeper
         if keep is not None:
-            keep(self.name, number, page)
-        if self._media.remembers and number not in self._stash and not self.image.lasts(number):
-            self._stash.put(number, page)
-        self._seen.add(number)
+            for number in new:
+                keep(self.name, number, data[(number - first) * PAGE : (number - first + 1) * PAGE])
+        if self._media.remembers:
+            unkept = [number for number in new if number not in self._stash and not self.image.lasts(number)]
+            for start, end in _rows(unkept):
+                self._stash.put(start, data[(start - first) * PAGE : (end - first) * PAGE])
+        self._seen.update(new)
 
     def _from_image(self, first: int, end: int) -> bytes:
         if not self._stash.has_any(first, end):
@@ -202,6 +203,15 @@ class ReadMedium:
         """Nothing is read any more."""
         self.image.close()
         self._stash.close()
+
+
+def _rows(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Start and end of what follows one another in ascending numbers."""
+    start = 0
+    for index in range(1, len(numbers) + 1):
+        if index == len(numbers) or numbers[index] != numbers[index - 1] + 1:
+            yield numbers[start], numbers[index - 1] + 1
+            start = index
 
 
 class LookedAt:

@@ -32,22 +32,23 @@ class PageStash:
             return False
         return any(number in self for number in range(first, end))
 
-    def put(self, number: int, page: bytes) -> None:
-        """Keep one that is not there yet."""
-        if not self._write(page):
-            self._in_memory[number] = page
+    def put(self, first: int, pages: bytes) -> None:
+        """Keep those from a number on, none of which is there yet."""
+        places = range(0, len(pages), PAGE)
+        if not self._write(pages):
+            self._in_memory.update((first + at // PAGE, pages[at : at + PAGE]) for at in places)
             return
-        self._in_file[number] = self._end
-        self._end += PAGE
+        self._in_file.update((first + at // PAGE, self._end + at) for at in places)
+        self._end += len(pages)
 
-    def _write(self, page: bytes) -> bool:
-        """Whether it is in the file."""
+    def _write(self, pages: bytes) -> bool:
+        """Whether they are in the file, all of them."""
         if os.getpid() != self._process:
             return False
         try:
             if self._file < 0:
                 self._file = nameless_file()
-            return os.pwrite(self._file, page, self._end) == PAGE
+            return os.pwrite(self._file, pages, self._end) == len(pages)
         except OSError:
             return False
 
