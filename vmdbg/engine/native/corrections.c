@@ -68,7 +68,9 @@ static bool correct_0f3x(Instruction *i)
 
     if (opcode == 0xf6 && repeats && map == 0x38)   /* ADOX, whatever 66 says */
         settled |= replace_66(i, i->prefix);
-    i->refused = repeats && (map == 0x3a || opcode < 0xf0 || i->prefix == (opcode == 0xf6 ? 0xf2 : 0xf3));
+    bool is_movbe = map == 0x38 && (opcode & 0xfe) == 0xf0 && !repeats;
+    i->refused = (repeats && (map == 0x3a || opcode < 0xf0 || i->prefix == (opcode == 0xf6 ? 0xf2 : 0xf3))) ||
+                 (is_movbe && instruction_byte(i, 3) >= REGISTERS);     /* it wants memory */
     if (i->refused || !mmx_is_ssse3(map, opcode) || i->prefix || i->rex < 0)
         return settled;
     return clear_rex(i, REX_R | (instruction_byte(i, 3) >= REGISTERS ? REX_B : 0)) | settled;

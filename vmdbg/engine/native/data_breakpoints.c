@@ -101,15 +101,21 @@ bool data_breakpoint_held_back(Vm *vm)
     return data_breakpoint_hits(vm) && cpu_shadow_is_by_ss(vm->cpu);
 }
 
-/* Between two instructions: the #DB of the one that ran. */
-void data_breakpoint_trap(Vm *vm)
+/* A #DB is delivered: one that is still to come comes with it. */
+void data_breakpoint_join(Vm *vm)
 {
     uint32_t hits = data_breakpoint_hits(vm);
 
-    if (!hits || cpu_shadow_is_by_ss(vm->cpu))
-        return;
-    vm->cpu->env->dr[6] = (vm->cpu->env->dr[6] & ~(uint64_t)DR6_TRAPS) | hits;
-    raise_exception_ra_x86_64(vm->cpu->env, 1, 0);
+    if (hits)
+        vm->cpu->env->dr[6] = (vm->cpu->env->dr[6] & ~(uint64_t)DR6_TRAPS) | hits;
+    data_breakpoint_set_hits(vm, 0);
+}
+
+/* Between two instructions: the #DB of the one that ran. */
+void data_breakpoint_trap(Vm *vm)
+{
+    if (data_breakpoint_hits(vm) && !cpu_shadow_is_by_ss(vm->cpu))
+        raise_exception_ra_x86_64(vm->cpu->env, 1, 0);
 }
 
 static void detect_general(Env *env, uintptr_t host_pc)

@@ -134,7 +134,9 @@ static void deliver(Vm *vm, uint32_t vector, bool int1)
     vm_retire_exactly(vm);
     if (software)
         vm->clock += vm->int_length;
-    if (!cpu_shadow_is_by_ss(vm->cpu))      /* else they were held back, and come in the handler */
+    if (vector == 1 && (!software || int1))
+        data_breakpoint_join(vm);
+    else if (!cpu_shadow_is_by_ss(vm->cpu)) /* else they were held back, and come in the handler */
         data_breakpoint_set_hits(vm, 0);    /* reported, or the instruction did not come so far */
     watch_exception(vm);
     vm->expect_single = vm->in_single = vm->run_alone = vm->breakpoint_suppressed = 0;

@@ -97,10 +97,24 @@ void __wrap_qemu_system_reset_request(uc_engine *uc)
     uc_emu_stop(uc);
 }
 
+void helper_single_step_x86_64(Env *env);
+
+/* With TF set, #DB follows an instruction of `length` bytes that Unicorn ends itself (SDM 3B 18.3.1.4). */
+void single_step_trap(Env *env, int length)
+{
+    if (!(env->eflags & FLAG_TF))
+        return;
+    env->eip += length;
+    env->hflags &= ~HF_INHIBIT_IRQ;
+    helper_single_step_x86_64(env);
+}
+
 void __real_helper_hlt_x86_64(Env *env, int length);
 
+/* The trap wakes the CPU as soon as it halts. */
 void __wrap_helper_hlt_x86_64(Env *env, int length)
 {
+    single_step_trap(env, length);
     if (vm_current->exit == EXIT_NONE)
         vm_current->exit = EXIT_HALT;
     __real_helper_hlt_x86_64(env, length);

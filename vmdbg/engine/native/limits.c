@@ -453,6 +453,10 @@ void __real_helper_load_seg_x86_64(Env *env, int segment, int selector);
 
 __attribute__((noinline, optimize("optimize-sibling-calls"))) void __wrap_helper_load_seg_x86_64(Env *env, int segment, int selector)
 {
+    bool is_null = !(selector & 0xfffc) && env->hflags & HF_CS64;
+
+    if (is_null && segment == R_SS && (unsigned)(selector & 3) != (env->hflags & HF_CPL))
+        raise_exception_err_ra_x86_64(env, 13, 0, (uintptr_t)__builtin_return_address(0));     /* SDM 2B, MOV */
     vm_current->cpu->segments_changed = 1;
     __real_helper_load_seg_x86_64(env, segment, selector);
 }

@@ -67,6 +67,7 @@ void __wrap_helper_pause_x86_64(Env *env, int length)
         vm->turn.over = vm->cpus[i] != vm->cpu && cpu_can_run(vm->cpus[i]);
     if (vm->turn.over)
         CPU_INTERRUPT_REQUEST(vm->cpu->qemu) |= CPU_INTERRUPT_HARD;
+    single_step_trap(env, length);
     __real_helper_pause_x86_64(env, length);
 }
 

@@ -86,6 +86,7 @@ bool turn_goes_on(Vm *vm);
 /* endings.c */
 _Noreturn void vm_leave(Vm *vm, uint32_t exit, uintptr_t host_pc);
 _Noreturn void vm_stand_at(Vm *vm, uintptr_t host_pc);
+void single_step_trap(Env *env, int length);
 _Noreturn void vm_leave_at_fetch(Vm *vm, uint32_t exit);
 bool vm_interrupted(const Vm *vm);
 bool vm_must_end(Vm *vm);
@@ -384,6 +385,7 @@ uint32_t data_breakpoint_page(Vm *vm, uint64_t linear);
 void data_breakpoint_access(Vm *vm, uint64_t linear, uint64_t size, int access, uintptr_t host_pc);
 uint32_t data_breakpoint_hits(Vm *vm);
 void data_breakpoint_set_hits(Vm *vm, uint32_t hits);
+void data_breakpoint_join(Vm *vm);
 void data_breakpoint_trap(Vm *vm);
 _Noreturn void restart_alone(Vm *vm, uintptr_t host_pc);
 bool data_breakpoint_held_back(Vm *vm);
