@@ -32,6 +32,11 @@ def fault(source: str, **registers: int) -> Delivery:
 @pytest.mark.parametrize(
     ("source", "vector", "error_code"),
     [
+        ("db 0x0f, 0x38, 0xf0, 0xc1", 6, 0),  # MOVBE of a register
+        ("db 0x66, 0x0f, 0x38, 0xf1, 0xc1", 6, 0),
+        ("mov eax, 3\nmov ss, eax", 13, 0),  # a null selector's RPL must be CPL
+        ("push 1\npop rax\nmov ss, eax", 13, 0),
+        ("mov dword [rsp - 4], 2\nlss eax, [rsp - 8]", 13, 0),
         ("mov rax, cr0\nand eax, 0x7fffffff\nmov cr0, rax", 13, 0),  # 64-bit mode needs paging
         ("mov eax, 0xa0010033\nmov cr0, rax", 13, 0),  # NW without CD
         ("mov rax, 0x180010033\nmov cr0, rax", 13, 0),
@@ -103,6 +108,9 @@ def test_faults(source: str, vector: int, error_code: int) -> None:
         "movaps xmm0, [rsp - 32]",
         "paddb mm0, [rsp - 23]",
         "pause",
+        "xor eax, eax\nmov ss, eax",
+        "movbe eax, [rsp - 23]",
+        "crc32 eax, cl",
         "mov eax, 15\nmov cr8, rax",
         "prefetcht0 [0]",
         "wbinvd",
