@@ -1,5 +1,5 @@
 ; The BIOS that real-mode guests find: interrupts 08h-1Ch and 70h, as Ralf Brown's Interrupt List has them, for text
-; on the screen, the file as a disk in memory, the clock and the keyboard. What is written on the screen goes to COM1
+; on the screen, the file as a disk in memory, the clock, the keyboard and the PCI bus. What is written on the screen goes to COM1
 ; too, and what comes there is read as keys. services_code.py holds this assembled; services.py fills in the parameters,
 ; and puts the memory map behind the last byte.
 
@@ -18,6 +18,8 @@ LSR_THRE        equ 0x20
 TICKS_A_DAY     equ 0x1800b0
 STEP            equ 976         ; microseconds of the RTC's periodic interrupt, 1024 Hz
 FLAT            equ 8           ; selector
+CONFIG_ADDRESS  equ 0xcf8
+CONFIG_DATA     equ 0xcfc
 
 ; Of the BIOS data area (segment 40h)
 SHIFTS          equ 0x17
@@ -1475,6 +1477,8 @@ key_of: cmp al, 10
 ; ---- INT 1Ah
 
 clock:  ENTER_
+        cmp ah, 0xb1
+        je pci
         cmp ah, 7
         ja .bad
         movzx bx, ah
@@ -1586,6 +1590,116 @@ set_rtc:
         mov al, ah
         out 0x71, al
         ret
+
+; ---- INT 1Ah, AH=B1h: PCI BIOS 2.1, by configuration mechanism 1
+
+pci:    movzx bx, al
+        cmp bx, PCI_CALLS
+        jae pci_none
+        add bx, bx
+        jmp [cs:bx + pci_calls]
+pci_none:
+        mov byte [bp + R_EAX + 1], 0x81
+        jmp fail
+
+pci_there:
+        mov byte [bp + R_EAX], 1
+        mov word [bp + R_EBX], 0x0210
+        mov byte [bp + R_ECX], 0        ; the last bus
+        mov dword [bp + R_EDX], "PCI "
+pci_done:
+        mov byte [bp + R_EAX + 1], 0
+        jmp done
+
+find_device:
+        shl ecx, 16
+        mov cx, [bp + R_EDX]
+        mov edi, ecx
+        mov cx, 0
+        jmp pci_find
+find_class:
+        and ecx, 0xffffff
+        mov edi, ecx
+        mov cx, 0x0808
+; The SI-th function with EDI in its register CH, shifted by CL.
+pci_find:
+        xor bx, bx
+.next:  mov eax, 0x800000
+        mov ax, bx
+        shl eax, 8
+        mov al, ch
+        mov dx, CONFIG_ADDRESS
+        out dx, eax
+        mov dx, CONFIG_DATA
+        in eax, dx
+        cmp eax, -1             ; no function
+        je .other
+        shr eax, cl
+        cmp eax, edi
+        jne .other
+        sub si, 1
+        jc .found
+.other: inc bl
+        jnz .next
+        mov byte [bp + R_EAX + 1], 0x86
+        jmp fail
+.found: mov [bp + R_EBX], bx
+        jmp pci_done
+
+; To register DI of the caller's function BX; DX: the port of its byte.
+pci_select:
+        mov eax, 0x800000
+        mov ax, [bp + R_EBX]
+        shl eax, 8
+        mov dx, di
+        mov al, dl
+        and al, 0xfc
+        mov dx, CONFIG_ADDRESS
+        out dx, eax
+        mov dx, di
+        and dx, 3
+        add dx, CONFIG_DATA
+        ret
+
+read_byte:
+        call pci_select
+        in al, dx
+        mov [bp + R_ECX], al
+        jmp pci_done
+read_word:
+        call pci_select
+        and dl, ~1 & 0xff
+        in ax, dx
+        mov [bp + R_ECX], ax
+        jmp pci_done
+read_dword:
+        call pci_select
+        and dl, ~3 & 0xff
+        in eax, dx
+        mov [bp + R_ECX], eax
+        jmp pci_done
+write_byte:
+        call pci_select
+        mov al, cl
+        out dx, al
+        jmp pci_done
+write_word:
+        call pci_select
+        and dl, ~1 & 0xff
+        mov ax, cx
+        out dx, ax
+        jmp pci_done
+write_dword:
+        call pci_select
+        and dl, ~3 & 0xff
+        mov eax, ecx
+        out dx, eax
+        jmp pci_done
+
+pci_calls:
+        dw pci_none, pci_there, find_device, find_class, pci_none, pci_none, pci_none, pci_none
+        dw read_byte, read_word, read_dword, write_byte, write_word, write_dword
+PCI_CALLS equ ($ - pci_calls) / 2
 
 clock_calls:
         dw get_ticks, set_ticks, get_time, set_time, get_date, set_date, fail, fail

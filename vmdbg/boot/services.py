@@ -2,7 +2,7 @@
 
 Sources: Ralf Brown's Interrupt List and its list of the BIOS data area; IBM PC/AT Technical Reference. The services are
 in services.asm: text on the screen (INT 10h), the file as a disk in memory (13h), serial ports (14h), memory, A20 and
-waiting (15h), keys (16h), the clock (1Ah). Divide errors and invalid opcodes halt.
+waiting (15h), keys (16h), the clock and the PCI bus (1Ah). Divide errors and invalid opcodes halt.
 """
 
 from __future__ import annotations

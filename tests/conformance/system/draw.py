@@ -42,6 +42,8 @@ from tests.conformance.system.world import (
 PE, NUMERIC, WRITE_PROTECT, ALIGNMENT, PAGING = 1, 0x10, 0x10000, 0x40000, 0x80000000
 PAE, DEBUG_EXTENSIONS, TSD, UMIP, FSGSBASE, SMEP, SMAP = 0x20, 8, 4, 0x800, 0x10000, 0x100000, 0x200000
 SCE, LME, NXE = 1, 0x100, 0x800
+PAT = 0x0007040600070406
+"""As reset leaves it."""
 TRAP, INTERRUPTS, NESTED, VIRTUAL, ALIGNMENT_CHECK, IOPL = 0x100, 0x200, 0x4000, 0x20000, 0x40000, 0x3000
 TABLE_SIZE_16 = 8
 ZOO_OF_CASE, GATES_OF_CASE = 6, 4
@@ -134,7 +136,7 @@ def _msrs(rng: random.Random, mode: Mode) -> dict[str, int]:
     kernel = 8 * FAST_SLOT
     star = kernel << 32 | rng.choice((kernel + 8, kernel + 0x13, kernel + 0x10)) << 48
     values = {"star": star | rng.choice(LANDINGS), "lstar": rng.choice(LANDINGS), "cstar": rng.choice(LANDINGS)}
-    values |= {"fmask": rng.choice((0, 0x47700, rng.getrandbits(22))), "tsc_aux": rng.getrandbits(8)}
+    values |= {"fmask": rng.choice((0, 0x47700, rng.getrandbits(22))), "tsc_aux": rng.getrandbits(8), "pat": PAT}
     values |= {"sysenter_cs": rng.choice((kernel, kernel, kernel | 3, 0, 8 * ZOO_SLOT))}
     values |= {"sysenter_esp": SYSTEM_STACK, "sysenter_eip": rng.choice(LANDINGS)}
     if mode.is_long:

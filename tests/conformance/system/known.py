@@ -23,7 +23,8 @@ GP, SS, PF, DB, UD = 13, 12, 14, 1, 6
 LME = 0x100
 TASK_16 = 3
 """The type of a busy task state of 16 bits."""
-TSC_AUX = 0xC0000103
+TSC_AUX, PAT_MSR = 0xC0000103, 0x277
+MEMORY_TYPES = {0, 1, 4, 5, 6, 7}
 MSRS = (0xC0000080, 0x277, 0x12345, 0xC0001234)
 LINEAR = (0xC0000082, 0xC0000083, 0xC0000100, 0xC0000101, 0xC0000102, 0x175, 0x176)
 """MSRs that hold addresses."""
@@ -199,6 +200,16 @@ def _bad_priority(step: Step, expected: Result, found: Result) -> bool:
     return _faults(step, GP) and is_cr8 and step.register(step.operands[1]) > 15
 
 
+def _bad_memory_type(step: Step, expected: Result, found: Result) -> bool:
+    value = (step["rax"] & 0xFFFFFFFF | (step["rdx"] & 0xFFFFFFFF) << 32).to_bytes(8, "little")
+    is_pat = step.mnemonic == "wrmsr" and step["rcx"] & 0xFFFFFFFF == PAT_MSR
+    return _faults(step, GP) and is_pat and not set(value) <= MEMORY_TYPES
+
+
+def _bad_table(step: Step, expected: Result, found: Result) -> bool:
+    return _faults(step, GP) and step.bits == 64 and step.mnemonic in ("lgdt", "lidt")
+
+
 def _upper_halves_of_sysexit(step: Step, expected: Result, found: Result) -> bool:
     return step.mnemonic == "sysexit" and step.bits == 64 and (step["rcx"] | step["rdx"]) >> 32 != 0
 
@@ -240,7 +251,7 @@ def _code_of_both(step: Step, expected: Result, found: Result) -> bool:
 
 def _narrow(step: Step, expected: Result, found: Result) -> bool:
     """Of 16 or 32 bits; QEMU has SS's base and size in it, or an RSP of 32 bits."""
-    wide = bool(step.code.lstrip(b"\x66\x67\x2e\x36\x3e\x26\x64\x65\xf2\xf3")[0] & 0xF8 == 0x48)
+    wide = b"\x48" <= step.code.lstrip(b"\x66\x67\x2e\x36\x3e\x26\x64\x65\xf2\xf3")[:1] < b"\x50"
     special = bool(step["rsp"] >> 32 or step["ss_base"]) or not step["ss_flags"] & BIG
     return step.bits == 64 and not wide and step.mnemonic in FAR and special
 
@@ -288,7 +299,7 @@ def _other_group(step: Step, expected: Result, found: Result) -> bool:
     """MOV and POP of another number in ModRM (SDM 2D, table A-6)."""
     opcode = step.code.lstrip(b"\x26\x2e\x36\x3e\x64\x65\x66\x67")
     is_ud = bool(step.deliveries) and step.deliveries[0].vector == UD
-    return is_ud and opcode[:1] in (b"\xc6", b"\xc7", b"\x8f") and opcode[1] >> 3 & 7 != 0
+    return is_ud and opcode[:1] in (b"\xc6", b"\xc7", b"\x8f") and any(one >> 3 & 7 for one in opcode[1:2])
 
 
 def _rotates_memory(step: Step, expected: Result, found: Result) -> bool:
@@ -308,8 +319,21 @@ def _breakpoints_that_no_access_met(step: Step, expected: Result, found: Result)
     )
 
 
-def _meets(step: Step, number: int) -> bool:
-    begin, size = step[f"dr{number}"], (step["dr7"] >> 18 + 4 * number & 3) + 1
+def _unaligned_breakpoint(step: Step, expected: Result, found: Result) -> bool:
+    """The processor leaves out the lower bits of its address."""
+    sizes = ((number, (step["dr7"] >> 18 + 4 * number & 3) + 1) for number in range(4) if _is_of_data(step, number))
+    unaligned = [(number, size) for number, size in sizes if step[f"dr{number}"] % size]
+    return any(_meets(step, number, -(step[f"dr{number}"] % size)) for number, size in unaligned)
+
+
+def _faults_at_breakpoint(step: Step, expected: Result, found: Result) -> bool:
+    faults = bool(step.deliveries) and step.deliveries[0].vector != DB
+    return faults and any(_is_of_data(step, number) and _meets(step, number) for number in range(4))
+
+
+def _meets(step: Step, number: int, beside: int = 0) -> bool:
+    """`beside`: what is added to its address."""
+    begin, size = step[f"dr{number}"] + beside, (step["dr7"] >> 18 + 4 * number & 3) + 1
     return any(
         begin - one < step[f"{segment}_base"] + offset < begin + size for segment, offset, one, _ in step.accesses()
     )
@@ -325,6 +349,8 @@ ACTS = (
         _bad_control,
     ),
     Act("bits of IA32_TSC_AUX that are reserved (SDM 4), which QEMU takes", _reserved_half),
+    Act("memory types in IA32_PAT that are reserved (SDM 3A 12.12.4), which QEMU takes", _bad_memory_type),
+    Act("a base for GDTR or IDTR that is not canonical, which QEMU takes", _bad_table),
     Act("CR8 above 15 (SDM 2B, MOV to control registers), which QEMU takes", _bad_priority),
     Act(
         "SYSEXIT to compatibility mode, for which QEMU takes all of RCX and RDX (SDM 2B, SYSEXIT)",
@@ -354,6 +380,14 @@ ACTS = (
     Act("a fault whose frame goes to the page of its code, which QEMU delivers twice, as #DF", _frame_in_page_of_code),
     Act("C6h, C7h and 8Fh with another number in ModRM, which are no instructions but in QEMU", _other_group),
     Act("RCL and RCR of memory where code is, in which QEMU loses flags as it tries the store again", _rotates_memory),
+    Act(
+        "a data breakpoint that is at no multiple of its length (SDM 3B 18.2.5), of which QEMU takes all bits",
+        _unaligned_breakpoint,
+    ),
+    Act(
+        "a data breakpoint of an instruction that faults (SDM 3B 18.3.1.2: it is a trap), which QEMU reports",
+        _faults_at_breakpoint,
+    ),
     Act("a data breakpoint that no access met, which QEMU reports", _breakpoints_that_no_access_met),
 )
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.conformance.system.case import Case, Instruction
 from tests.conformance.system.cpus import EngineCpu
-from tests.conformance.system.draw import plain
+from tests.conformance.system.draw import PAT, plain
 from tests.conformance.system.layout import CS32, CS64, HANDLERS_32, HANDLERS_64, LONG_TABLES, PAE_POINTERS, SYSTEM
 from tests.conformance.system.world import (
     CODE,
@@ -239,3 +239,18 @@ def test_pointers_of_pae_paging_with_a_reserved_bit_are_refused(
     registers = case.registers | {"cr4": 0x20, "efer": 0x800} | before
     found = _run(engine, replace(case, registers=registers, memory={OPERANDS: pointers}))
     assert (found["vector"], found["rip"]) == ((GP, CODE + 5) if present else (UD, CODE + 8))
+
+
+def test_memory_types_that_are_reserved_do_not_come_into_the_page_attribute_table(engine: EngineCpu) -> None:
+    """Any byte at any of the eight places, the others being those of reset (SDM 3A 12.12.4)."""
+    values = [PAT & ~(0xFF << 8 * place) | byte << 8 * place for place in range(8) for byte in range(256)]
+    load = Instruction("load", b"\x8b\x03\x8b\x53\x04\xb9\x77\x02\x00\x00")
+    wrmsr = Instruction("wrmsr", b"\x0f\x30")
+    case = plain(Mode.PROTECTED_32, load, wrmsr)
+    case = replace(case, registers=case.registers | {"rbx": OPERANDS, "pat": PAT})
+    for start in range(0, len(values), 256):
+        some = values[start : start + 256]
+        cases = [replace(case, memory={OPERANDS: value.to_bytes(8, "little")}) for value in some]
+        for value, result in zip(some, engine.run(cases), strict=True):
+            found, is_good = result.fields(), set(value.to_bytes(8, "little")) <= {0, 1, 4, 5, 6, 7}
+            assert (found["vector"], found["pat"]) == ((UD, value) if is_good else (GP, PAT)), f"{value:#x}"

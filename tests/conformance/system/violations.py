@@ -59,14 +59,11 @@ def _accesses(step: Step) -> list[tuple[str, int, int, bool]]:
 def is_far(step: Step) -> bool:
     """Whether it is a far jump or call by a pointer in memory."""
     opcode = _opcode(step)
-    return opcode[:1] == b"\xff" and opcode[1] >> 3 & 7 in (3, 5)
+    return opcode[:1] == b"\xff" and any(one >> 3 & 7 in (3, 5) for one in opcode[1:2])
 
 
 def _opcode(step: Step) -> bytes:
-    at = 0
-    while step.code[at] in b"\x26\x2e\x36\x3e\x64\x65\x66\x67\xf2\xf3":
-        at += 1
-    return step.code[at:]
+    return step.code.lstrip(b"\x26\x2e\x36\x3e\x64\x65\x66\x67\xf2\xf3")
 
 
 def _takes_selector(step: Step) -> bool:

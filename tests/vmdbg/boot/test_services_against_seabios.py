@@ -14,7 +14,7 @@ from vmdbg.boot.acpi import AcpiConfig, acpi_segment
 from vmdbg.boot.detect import boot_image
 from vmdbg.boot.image import BootOptions
 from vmdbg.engine.unicorn import UnicornEngine
-from vmdbg.machine.config import MachineConfig
+from vmdbg.machine.config import Chipset, MachineConfig
 from vmdbg.machine.machine import Machine
 from vmdbg.machine.outcome import TestExited
 from vmdbg.machine.power_on import power_on
@@ -34,8 +34,8 @@ def _disk(body: str, size: int) -> bytes:
     return bytes(disk)
 
 
-def _ours(disk: bytes) -> str:
-    machine = Machine(MachineConfig(memory=MEMORY), UnicornEngine)
+def _ours(disk: bytes, chipset: Chipset) -> str:
+    machine = Machine(MachineConfig(memory=MEMORY, chipset=chipset), UnicornEngine)
     printed: list[bytes] = []
     machine.debug_console.listeners.append(lambda _port, data, _now: printed.append(data))
     acpi = acpi_segment(AcpiConfig())
@@ -61,9 +61,11 @@ def _theirs(disk: bytes, work: Path, size: int) -> str:
     return console.read_bytes().decode("latin-1")
 
 
-def _both(body: str, work: Path, size: int = HARD_DISK) -> tuple[list[str], list[str]]:
+def _both(
+    body: str, work: Path, size: int = HARD_DISK, chipset: Chipset = Chipset.PLAIN
+) -> tuple[list[str], list[str]]:
     disk = _disk(body, size)
-    return _ours(disk).splitlines(), _theirs(disk, work, size).splitlines()
+    return _ours(disk, chipset).splitlines(), _theirs(disk, work, size).splitlines()
 
 
 DISK = """
@@ -424,6 +426,56 @@ SYSTEM = """
 
 def test_the_rest_answers_as_seabios_has_it(tmp_path: Path) -> None:
     ours, theirs = _both(SYSTEM, tmp_path)
+    assert ours == theirs
+
+
+PCI = """
+%macro pci 6                    ; name, function, BX, ECX, DX and (SI or DI)
+        mov bx, %3
+        mov ecx, %4
+        mov dx, %5
+        mov si, %6
+        mov di, %6
+        mov ax, 0xb100 + %2
+        probe %1, 0x1a
+%endmacro
+
+probes: pci "there", 1, 0, 0, 0, 0
+        pci "ISA bridge", 2, 0, 0x7000, 0x8086, 0
+        pci "power management", 2, 0, 0x7113, 0x8086, 0
+        pci "a second one", 2, 0, 0x7000, 0x8086, 1
+        pci "far beyond", 2, 0, 0x7000, 0x8086, 0x8000
+        pci "none", 2, 0, 0x1234, 0x8086, 0
+        pci "no vendor", 2, 0, 0xffff, 0xffff, 0
+        pci "class of ISA bridges", 3, 0, 0x060100, 0, 0
+        pci "class of host bridges", 3, 0, 0x060000, 0, 0
+        pci "no class", 3, 0, 0x123456, 0, 0
+        pci "class of what is not there", 3, 0, 0xffffff, 0, 0
+%assign register 0
+%rep 4
+        pci "byte", 8, 8, 0x1234, 0, register
+        pci "word", 9, 8, 0x12345678, 0, register
+        pci "dword", 10, 8, 0x12345678, 0, register
+%assign register register + 1
+%endrep
+        pci "of no function", 10, 0xf8, 0x12345678, 0, 0
+        pci "write a dword", 13, 8, 0x0b0a0580, 0, 0x60
+        pci "it", 10, 8, 0, 0, 0x60
+        pci "its upper half", 9, 8, 0, 0, 0x62
+        pci "write a byte", 11, 8, 0x1109, 0, 0x61
+        pci "it", 10, 8, 0, 0, 0x60
+        pci "write a word", 12, 8, 0x80800a05, 0, 0x62
+        pci "it", 10, 8, 0, 0, 0x60
+        pci "its upper half", 9, 8, 0, 0, 0x62
+        pci "function 4", 4, 1, 2, 3, 4
+        pci "function 0", 0, 1, 2, 3, 4
+        pci "function 255", 255, 1, 2, 3, 4
+"""
+
+
+def test_the_pci_bus_is_reached_as_by_seabios(tmp_path: Path) -> None:
+    ours, theirs = _both(PCI, tmp_path, chipset=Chipset.I440FX)
+    assert len(theirs) > 30
     assert ours == theirs
 
 

@@ -153,6 +153,7 @@ enum { MSR_TSC = 0x10, MSR_APIC_BASE = 0x1b, APIC_BASE_RESERVED = 0x2ff & ~0x100
 #define MSR_EFER 0xc0000080u
 #define MSR_GS_BASES 0xc0000100u
 #define MSR_TSC_AUX 0xc0000103u
+#define MSR_PAT 0x277u
 
 void __real_helper_rdmsr_x86_64(Env *env);
 void __real_helper_wrmsr_x86_64(Env *env);
@@ -238,6 +239,14 @@ static bool holds_linear(uint32_t msr)
            msr == 0x176;
 }
 
+/* Whether one of the page attribute table's eight types is 2, 3 or beyond 7, which are reserved (SDM 3A 12.12.4). */
+static bool has_reserved_type(uint64_t table)
+{
+    uint64_t ones = 0x0101010101010101;
+
+    return table & ones * 0xf8 || (table >> 1 & ~(table >> 2) & ones);
+}
+
 /* SCE, LME and LMA, NXE, each by its feature. */
 static uint64_t known_efer(const Env *env)
 {
@@ -258,7 +267,7 @@ HELPER void __wrap_helper_wrmsr_x86_64(Env *env)
         vm_leave(vm, EXIT_CATCH, HERE);
     bool of_machine_checks = machine_check_concerns(msr);
     if (without_feature(msr) || (holds_linear(msr) && !is_canonical(value)) || (msr == MSR_TSC_AUX && value >> 32) ||
-        (of_machine_checks && !machine_check_write(vm->cpu, msr, value)))
+        (msr == MSR_PAT && has_reserved_type(value)) || (of_machine_checks && !machine_check_write(vm->cpu, msr, value)))
         raise_exception_err_ra_x86_64(env, 13, 0, HERE);
     if (msr == MSR_EFER && (value & ~known_efer(env) || ((efer ^ value) & EFER_LME && env->cr[0] & CR0_PG)))
         raise_exception_err_ra_x86_64(env, 13, 0, HERE);
