@@ -16,6 +16,7 @@ from vmdbg.boot.image import BootImage, BootOptions, InputFile, Protocol
 from vmdbg.boot.layout import Layout
 from vmdbg.boot.multiboot2_header import ARCHITECTURE_I386, Header, HeaderTag, Preference, Relocatable, Wish
 from vmdbg.boot.multiboot2_info import UNAVAILABLE, Loaded, information
+from vmdbg.boot.services import CHIPS, place_services
 from vmdbg.errors import UserError
 
 BOOT_MAGIC = 0x36D76289
@@ -34,6 +35,8 @@ def load(options: BootOptions, kernel: InputFile, header: Header) -> BootImage:
         if not wish.is_optional:
             _must_be_met(kernel.name, wish)
     layout = Layout(options.memory, options.firmware)
+    if options.real_mode:
+        place_services(layout, options, None)
     loaded = _load_flat(layout, kernel, header) if header.address is not None else _load_elf(layout, kernel, header)
     text = options.command_line if options.command_line is not None else options.append
     info = layout.place_low(information(layout, options, loaded, text), "the Multiboot 2 information", align=8)
@@ -47,6 +50,7 @@ def load(options: BootOptions, kernel: InputFile, header: Header) -> BootImage:
         options.memory,
         layout.memory_needed,
         text,
+        CHIPS if options.real_mode else (),
     )
 
 

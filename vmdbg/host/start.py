@@ -86,7 +86,7 @@ def start(
     refuse_useless(config)
     options = _options(files, config)
     image = boot_image(options)
-    if files.real_mode and image.protocol is not Protocol.MULTIBOOT:
+    if files.real_mode and image.protocol not in (Protocol.MULTIBOOT, Protocol.MULTIBOOT2):
         raise UserError(f"--real-mode is for Multiboot kernels, but this is {image.protocol.value}: leave it out")
     config = with_firmware(config, image, reboots=files.reboots)
     machine = make_machine(config, inputs, media)

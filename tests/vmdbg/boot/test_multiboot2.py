@@ -19,6 +19,7 @@ from vmdbg.boot.detect import boot_image
 from vmdbg.boot.image import BootImage, BootOptions, CpuMode, Protocol
 from vmdbg.boot.multiboot2_header import find_offset
 from vmdbg.boot.multiboot2_info import InfoTag
+from vmdbg.boot.services import CHIPS, interrupt_vectors
 from vmdbg.engine.unicorn import UnicornEngine
 from vmdbg.errors import UserError
 from vmdbg.machine.config import MachineConfig
@@ -122,6 +123,14 @@ def test_a_kernel_is_entered_as_the_specification_says_and_told_what_there_is(tm
     root = bytes(acpi_segment(AcpiConfig()).data[:36])
     assert (told.tags[InfoTag.ACPI_OLD], told.tags[InfoTag.ACPI_NEW]) == (root[:20], root)
     assert sum(root) % 256 == sum(root[:20]) % 256 == 0
+
+
+def test_real_mode_has_a_bios_where_that_is_asked_for(tmp_path: Path) -> None:
+    plain, asked = (_boot(_elf(tmp_path, ""), real_mode=real) for real in (False, True))
+    assert (asked.chips, plain.chips) == (CHIPS, ())
+    assert [segment.address for segment in plain.segments if segment.address < 0x400] == []
+    vectors = next(bytes(segment.data) for segment in asked.segments if segment.address == 0)
+    assert vectors[:0x400] == interrupt_vectors()
 
 
 @pytest.mark.parametrize("bits", [32, 64])
