@@ -211,14 +211,12 @@ static inline bool is_for(const NearJump *jump, uint64_t pc, uint64_t cs_base, u
     return jump->pc == pc && jump->flags == flags && jump->cs_base == cs_base && jump->code;
 }
 
-/* The place of the jump in the near table: where it was, or the first, whose jump moves on. */
-static NearJump *near_place(NearJump *jumps, uint64_t pc, uint64_t cs_base, uint32_t flags)
+/* Puts it first, in place of what is known of it. */
+static void put_near(NearJump *jumps, NearJump found)
 {
-    for (unsigned way = 0; way < NEAR_WAYS; way++)
-        if (is_for(&jumps[way], pc, cs_base, flags))
-            return &jumps[way];
-    jumps[1] = jumps[0];
-    return &jumps[0];
+    if (!is_for(&jumps[0], found.pc, found.cs_base, found.flags))
+        jumps[1] = jumps[0];
+    jumps[0] = found;
 }
 
 /* What translated code goes on with where it finds nothing. */
@@ -244,7 +242,7 @@ static const void *from_table(Vm *vm, uint64_t pc, uint64_t cs_base, uint32_t fl
         note_page(vm->cpu, pc + block->size - 1);
     }
     if (cs_base <= UINT32_MAX) {
-        *near_place(near_jumps(vm, pc), pc, cs_base, flags) = found;
+        put_near(near_jumps(vm, pc), found);
         note_page(vm->cpu, pc);
     }
     return found.code;
@@ -262,9 +260,11 @@ static __attribute__((noinline)) const void *from_afar(Vm *vm, uint64_t pc, uint
         return epilogue(vm);
     for (unsigned way = 0; way < NEAR_WAYS; way++)
         if (is_for(&jumps[way], pc, cs_base, flags) && jumps[way].page == at >> PAGE_SHIFT) {
-            jumps[way].generation = vm->cpu->jump_generation;
+            NearJump again = jumps[way];
+            again.generation = vm->cpu->jump_generation;
+            put_near(jumps, again);
             note_page(vm->cpu, pc);
-            return jumps[way].code;
+            return again.code;
         }
     return from_table(vm, pc, cs_base, flags, at);
 }
