@@ -11,7 +11,7 @@ from typing import NamedTuple
 from devices.disk.medium import SECTOR
 from devices.disk.overlay import PAGE
 from vmdbg.recording.cpio import CpioFiles
-from vmdbg.recording.unpacking import Packing, UnpackingError, packing_at, unpacker
+from vmdbg.recording.unpacking import FIRST_BYTES, Packing, UnpackingError, packing_at, unpacker
 from vmdbg.timeline.pages import page_key
 from vmdbg.units import PAGE_SIZE
 
@@ -83,6 +83,8 @@ class Archives:
         for number, data in pages:
             for begun in [begun for begun in self._begun if begun.goes_on_with(medium, number)]:
                 self._go_on(begun, data)
+            if FIRST_BYTES.isdisjoint(data[::SECTOR]):
+                continue
             for offset in range(0, PAGE, SECTOR):
                 packing = packing_at(data, offset)
                 if packing is not None and len(self._archives) < MOST_ARCHIVES:

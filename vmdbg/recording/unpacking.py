@@ -34,6 +34,8 @@ class Packing(enum.Enum):
 
 
 _BEGINNINGS = tuple(packing.value for packing in Packing)
+FIRST_BYTES = frozenset(beginning[0] for beginning in _BEGINNINGS)
+"""What packing_at() finds begins with one of these."""
 
 
 def packing_at(data: bytes, at: int) -> Packing | None:
