@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from vmdbg.errors import UserError
 from vmdbg.machine.schedule import (
     DEFAULT_QUANTUM,
     LEAST_QUANTUM,
@@ -49,8 +50,15 @@ class ListedTurns:
         return Turn(cpu, DEFAULT_QUANTUM), state
 
 
-def file_text(turns: Iterable[Turn]) -> str:
-    """As parse_file() reads it."""
+def file_text(turns: Sequence[Turn]) -> str:
+    """As parse_file() reads it. Raises UserError for what it would not."""
+    if not turns:
+        raise UserError("no turn has been had yet: there is nothing to write")
+    if len(turns) > MOST_TURNS:
+        raise UserError(
+            f"these are {len(turns):,} turns, and a schedule has at most {MOST_TURNS:,}: "
+            "write those up to an earlier tick, or take a schedule of longer turns"
+        )
     return "\n".join([TITLE, *(f"{turn.cpu} {turn.quantum}" for turn in turns)]) + "\n"
 
 

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from vmdbg.machine.schedule import (
@@ -22,7 +22,6 @@ from vmdbg.machine.schedule import (
     OneAlone,
     RoundRobin,
     Schedule,
-    Turn,
 )
 from vmdbg.units import CpuId, scaled_ticks
 from vmdbg.x86.topology import MOST_CPUS
@@ -63,18 +62,9 @@ def parse_schedule(text: str) -> Schedule:
 def schedule_of(text: str, cpus: int) -> Schedule:
     """For a machine of so many CPUs. Raises ValueError in words."""
     schedule = parse_schedule(text)
-    named = _last_named(schedule)
-    if named >= cpus:
-        raise ValueError(f"there is no CPU {named}: the guest has CPUs 0 to {cpus - 1}")
+    if isinstance(schedule, OneAlone) and schedule.cpu >= cpus:
+        raise ValueError(f"there is no CPU {schedule.cpu}: the guest has CPUs 0 to {cpus - 1}")
     return schedule
-
-
-def _last_named(schedule: Schedule) -> int:
-    """The last of the CPUs that it names, if it does."""
-    if isinstance(schedule, OneAlone):
-        return schedule.cpu
-    turns: Sequence[Turn] = getattr(schedule, "turns", ())  # of ListedTurns, which is not loaded for others
-    return max((turn.cpu for turn in turns), default=0)
 
 
 def is_schedule(text: str) -> bool:

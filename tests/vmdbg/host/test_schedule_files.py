@@ -40,9 +40,6 @@ def test_a_file_that_is_none_is_named_with_the_line(tmp_path: Path, content: byt
 def test_several_cpus_need_local_apics_and_a_schedule_several_cpus() -> None:
     several = MachineConfig(topology=Topology(cores=2), schedule="random:1")
     refuse_useless(several)
-    refuse_useless(replace(several, schedule="turns:0*100 1*20"))
-    with pytest.raises(UserError, match="there is no CPU 2: the guest has CPUs 0 to 1"):
-        refuse_useless(replace(several, schedule="turns:0*100 2*20 1*5"))
     with pytest.raises(UserError, match="leave out --no-apic"):
         refuse_useless(replace(several, apic=False))
     with pytest.raises(UserError, match="give --cpus N too"):

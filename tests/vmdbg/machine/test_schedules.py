@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vmdbg.errors import UserError
 from vmdbg.machine.schedule import MOST_QUANTUM, OneAlone, RoundRobin, Schedule, ScheduleState, Turn
-from vmdbg.machine.schedule_list import ListedTurns, file_text, parse_file
+from vmdbg.machine.schedule_list import MOST_TURNS, ListedTurns, file_text, parse_file
 from vmdbg.machine.schedule_pct import FIRST_CPU, PATIENCE, Pct, contended_ticks
 from vmdbg.machine.schedule_random import RandomTurns
 from vmdbg.machine.schedules import parse_schedule
@@ -131,6 +132,15 @@ def test_turns_that_were_written_down_are_had_again(schedule: Schedule, behaviou
     written = parse_file(file_text(had), "turns.txt")
     assert written == ListedTurns(tuple(had))
     assert first(written, behaviours) == [replace(turn, exact=True) for turn in had]
+
+
+@pytest.mark.parametrize(("count", "words"), [(0, "nothing to write"), (MOST_TURNS + 1, "at most 1,048,576")])
+def test_no_turns_are_written_that_would_not_be_read(count: int, words: str) -> None:
+    turns = [Turn(BOOT_CPU, 1)] * count
+    with pytest.raises(UserError, match=words):
+        file_text(turns)
+    with pytest.raises(ValueError, match="a schedule has 1 to"):
+        parse_file("0 1\n" * count, "turns.txt")
 
 
 def test_who_wakes_now_and_then_does_not_help_who_spins() -> None:

@@ -54,14 +54,7 @@ def test_in_the_past_it_is_what_it_was_unless_another_future_begins(several: Ses
 
 
 @pytest.mark.parametrize(
-    "line",
-    [
-        "reschedule fair",
-        "reschedule only:4",
-        "reschedule random:x --fork",
-        "reschedule turns:0*100 4*20 1*5",
-        "reschedule file:/nope",
-    ],
+    "line", ["reschedule fair", "reschedule only:4", "reschedule random:x --fork", "reschedule file:/nope"]
 )
 def test_what_is_none_is_refused_and_changes_nothing(several: Session, line: str) -> None:
     several.run("goto 80_000")
