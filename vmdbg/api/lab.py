@@ -413,8 +413,9 @@ class Lab:
         if not 0 <= at <= now:
             raise UserError(f"{at} is not between 0 and where the lab is, {now}")
         rows = rows_before(self._rows, at)
+        folder = self._writer.folder if self._writer is not None else None
         for life in lives_on(rows, self.plan).values():
-            if self._current.get(life.machine) is not life and not life.file:
+            if self._current.get(life.machine) is not life and (folder is None or not life.file):
                 raise UserError(
                     f"{life.machine} has lost its power since, and what it did before was not recorded: "
                     "fork at a later instant, or have the lab recorded"
@@ -422,7 +423,6 @@ class Lab:
         reports = [self._conductor.report(name) for name in self.names]
         ends = [report.clock for report in reports if report is not None and not report.over]
         hops = tuple(hop for hop in sorted(self.hops, key=lambda hop: hop.sent) if hop.sent < at)
-        folder = self._writer.folder if self._writer is not None else None
         past = Past(at, base_of(self.plan, min([at, *ends])), rows, hops, self._pushed, folder)
         writer = LabWriter(Path(fspath(record)), self.plan) if record is not None else None
         if self._writer is not None:
@@ -451,6 +451,17 @@ class Lab:
         take_up(self._conductor, self.plan, past, stands, members)
         if writer is not None:
             self._record_on(past, writer)
+        else:
+            self._forget_files()
+
+    def _forget_files(self) -> None:
+        """Of a future that is not recorded: the files that lives were in go on with what was dropped."""
+        for number, row in enumerate(self._rows):
+            if isinstance(row, Life) and row.file:
+                kept_by_nobody = Life(row.machine, row.born, "")
+                if self._current.get(row.machine) is row:
+                    self._current[row.machine] = kept_by_nobody
+                self._rows[number] = kept_by_nobody
 
     def _keep_only(self, lives: Mapping[str, Life]) -> None:
         """Machines that live through something else by then are freed."""

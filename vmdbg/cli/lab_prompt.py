@@ -260,7 +260,14 @@ class LabPrompt:
         return self._where()
 
     def _where(self) -> str:
-        return f"{self._focus}, at {self._now / 1e9:.9f} s of the lab's clock"
+        where = f"{self._focus}, at {self._now / 1e9:.9f} s of the lab's clock"
+        on = self._switched_on()
+        return where if on <= self._now else f"{where}, before it was switched on, at {on / 1e9:.9f} s"
+
+    def _switched_on(self) -> Instant:
+        """When the machine was that is looked at, as it is known here: what it lived through before is not."""
+        guest = self._lab.machines.get(self._focus)
+        return Instant(self._lab.instant_of(self._focus) - guest.tick) if guest is not None else Instant(0)
 
     def _clock(self) -> str:
         return f"{self._focus} {self._now / 1e9:.9f} s"
@@ -273,7 +280,8 @@ class LabPrompt:
 
     def _fork(self, folder: str) -> str:
         lab, focus = self._lab, self._focus
-        at = lab.instant_of(focus) if focus in lab.machines else self._now
+        is_there = focus in lab.machines and self._switched_on() <= self._now
+        at = lab.instant_of(focus) if is_there else self._now
         record = folder or None
         if isinstance(lab, LabRecording):
             self._lab = lab.fork(min(at, lab.end), record=record, on_output=self._on_output)

@@ -21,6 +21,10 @@ from vmdbg.recording.records import CheckpointRecord, decode, encode
 
 _LEVEL = 3
 """Of zstd. Most of a state is that of the one before: it costs little more than the lowest one."""
+ROOM = 1 << 30
+"""Bytes of memory for the states of all checkpoints of a file,"""
+ROOM_FOR_A_BYTE = 1 << 12
+"""and as many more for each byte that they have there: of large states few bytes change, but some do."""
 
 
 class CheckpointBlock(msgspec.Struct, frozen=True, array_like=True):
@@ -93,6 +97,7 @@ class CheckpointUnpacking:
 
     def __init__(self) -> None:
         self._number, self._before, self._lost = 0, b"", False
+        self._room = ROOM
 
     def unpack(self, block: CheckpointBlock) -> list[CheckpointRecord]:
         """None after one that is missing, or damaged. That raises RecordingError, once."""
@@ -101,7 +106,9 @@ class CheckpointUnpacking:
         self._lost = True
         if block.number != self._number:
             raise RecordingError(f"checkpoint {self._number} is missing: those after it cannot be used")
-        state = _unpacked(block.state, self._before)
+        self._room += ROOM_FOR_A_BYTE * len(block.state)
+        state = _unpacked(block.state, self._before, min(LARGEST_UNPACKED, self._room))
+        self._room -= len(state)
         record = CheckpointRecord(
             block.number,
             block.phase,
@@ -122,11 +129,11 @@ def _dictionary(before: bytes) -> zstandard.ZstdCompressionDict | None:
     return zstandard.ZstdCompressionDict(before, dict_type=zstandard.DICT_TYPE_RAWCONTENT) if before else None
 
 
-def _unpacked(packed: bytes, before: bytes) -> bytes:
+def _unpacked(packed: bytes, before: bytes, most: int) -> bytes:
     """Raises RecordingError."""
     try:
-        if not 0 <= zstandard.frame_content_size(packed) <= LARGEST_UNPACKED:
-            raise RecordingError("a checkpoint is damaged: its state is too large")
+        if not 0 <= zstandard.frame_content_size(packed) <= most:
+            raise RecordingError(f"a checkpoint's state is not of at most {most} bytes: those after it cannot be used")
         return zstandard.ZstdDecompressor(dict_data=_dictionary(before)).decompress(packed)
     except zstandard.ZstdError as error:
         raise RecordingError(f"a checkpoint is damaged: {error}") from error

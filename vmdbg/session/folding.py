@@ -27,7 +27,8 @@ def folded(keys: Sequence[Hashable]) -> Iterator[int | Fold]:
     """The indices of what is shown, and the runs that are not. The shortest cycle that repeats is taken."""
     at = 0
     while at < len(keys):
-        period = next((p for p in range(1, LONGEST_CYCLE + 1) if _times(keys, at, p) >= FEWEST), 0)
+        longest = min(LONGEST_CYCLE, (len(keys) - at) // FEWEST)
+        period = next((p for p in range(1, longest + 1) if _times(keys, at, p) >= FEWEST), 0)
         if not period:
             yield at
             at += 1

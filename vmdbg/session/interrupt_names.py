@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from vmdbg.os.linux.call_queues import Called, flush_words
 from vmdbg.session.known_guest import KnownGuest
 from vmdbg.session.tables import all_tables, is_long, read_prefix
 from vmdbg.x86.descriptors import Gate
 from vmdbg.x86.exceptions import NMI, vector_name
 from vmdbg.x86.interrupt_tables import read_idt
+
+if TYPE_CHECKING:
+    from vmdbg.os.linux.call_queues import Called
 
 BETWEEN_CPUS = {
     "sysvec_reschedule_ipi": "RESCHEDULE",
@@ -49,6 +52,8 @@ class InterruptNames:
             return f"wakes {called.woken}"
         name = self.describe(called.function) or f"{called.function:#x}"
         if called.flushed is not None:
+            from vmdbg.os.linux.call_queues import flush_words
+
             return f"{name}({flush_words(called.flushed)})"
         return f"{name}({called.argument:#x})" if called.argument else f"{name}()"
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 
 from devices.keyboard.keys import PAUSE_NS, KeyEvents, held, strokes
 from devices.keyboard.layout_us import parse_chord, typed_chords
@@ -13,12 +14,35 @@ LONGEST_HOLD = 3600
 """Seconds."""
 
 
+_BEYOND_ASCII = re.compile(r"([^\x00-\x7f]+)")
+
+
 def unescaped(text: str) -> str:
-    """With escapes as Python has them as what they stand for. Raises UserError for others, and beyond Latin-1."""
-    try:
-        return text.encode("latin-1", "backslashreplace").decode("unicode_escape").encode("latin-1").decode("latin-1")
-    except (UnicodeDecodeError, UnicodeEncodeError) as error:
-        raise UserError(f"{text!r} has an escape that is none: {error}") from error
+    """Characters, with escapes as Python has them as what they stand for. Raises UserError for others."""
+    return "".join(found for found, _ in _pieces(text))
+
+
+def unescaped_bytes(text: str) -> bytes:
+    """As a terminal sends them: characters in UTF-8. `\\xNN` is a byte. Raises UserError, for wider escapes too."""
+    made = b""
+    for found, is_escaped in _pieces(text):
+        try:
+            made += found.encode("latin-1") if is_escaped else found.encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError as error:
+            raise UserError(f"{text!r} has an escape that is no byte: write the character itself") from error
+    return made
+
+
+def _pieces(text: str) -> Iterator[tuple[str, bool]]:
+    """What escapes stand for, among ASCII, and what has none."""
+    for index, piece in enumerate(_BEYOND_ASCII.split(text)):
+        if index % 2:
+            yield piece, False
+            continue
+        try:
+            yield piece.encode("ascii").decode("unicode_escape"), True
+        except UnicodeDecodeError as error:
+            raise UserError(f"{text!r} has an escape that is none: {error}") from error
 
 
 def typed_events(text: str, pause: int = PAUSE_NS) -> KeyEvents:

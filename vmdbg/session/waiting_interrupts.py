@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from devices.interrupts.apic_bus import DeliveryMode
 from devices.interrupts.lapic import Lapic
 from devices.interrupts.lapic_registers import contains
 from devices.seam import Device, Rows
 from vmdbg.errors import GuestError
-from vmdbg.os.linux.call_queues import VECTORS, Called
 from vmdbg.session.interrupt_names import InterruptNames, interrupt_names
 from vmdbg.session.linux import find_linux
 from vmdbg.session.view import View
 from vmdbg.units import CpuId
+
+if TYPE_CHECKING:
+    from vmdbg.os.linux.call_queues import Called
 
 _VECTOR, _MODE = 0xFF, 7
 
@@ -48,6 +51,8 @@ def _last_sent(view: View, low: int) -> str:
 def _words(view: View, cpu: CpuId, vectors: Sequence[int], *, calls: bool = True) -> list[str]:
     if not vectors:
         return []
+    from vmdbg.os.linux.call_queues import VECTORS
+
     with view.debugger.of(cpu):
         names = _names(view)
         found = []

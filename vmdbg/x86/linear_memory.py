@@ -96,16 +96,25 @@ class LinearMemory:
 
     def read_prefix(self, address: Linear, size: int) -> bytes:
         """As many of `size` bytes as can be read from `address` on; empty if the first cannot."""
+        if size <= PAGE_SIZE - address % PAGE_SIZE:  # most are within a page
+            return self._read_within(address, size) if size > 0 else b""
         chunks = []
         for position, length in _pages(address, size):
-            physical = self.translate(position)
-            if physical is None:
+            chunk = self._read_within(position, length)
+            if not chunk:
                 break
-            try:
-                chunks.append(self._memory.read(physical, length))
-            except UnmappedPhysicalError:
-                break
+            chunks.append(chunk)
         return b"".join(chunks)
+
+    def _read_within(self, address: Linear, size: int) -> bytes:
+        """All of it or nothing, of one page."""
+        physical = self.translate(address)
+        if physical is None:
+            return b""
+        try:
+            return self._memory.read(physical, size)
+        except UnmappedPhysicalError:
+            return b""
 
     def read_suffix(self, end: int, size: int) -> bytes:
         """As many of the `size` bytes before `end` as can be read from there downwards; empty if the last cannot."""

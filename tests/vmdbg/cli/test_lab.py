@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import resource
 import signal
 import socket
@@ -103,6 +104,18 @@ def test_a_live_lab_is_looked_at_in_the_past_and_forked_where_one_of_its_machine
     assert "9000000 is not between 0 and where the lab is, 2000000" in done.stderr
     assert "the lab is live from 0.000" in done.stdout
     assert "Traceback" not in done.stderr
+
+
+def test_a_fork_is_where_the_lab_is_looked_at_though_that_is_before_the_machine_was_switched_on_again(
+    tmp_path: Path,
+) -> None:
+    lines = ("run 1ms", "do crash ben", "do boot ben", "run 1ms", "machine ben", "goto 0.5ms", "fork", "machines")
+    words = [word for line in lines for word in ("-x", line)]
+    done = _vmdbg("lab", _plan(tmp_path), "--record", tmp_path / "kept", *words)
+    assert done.returncode == 0, done.stderr
+    assert "ben, at 0.000500000 s of the lab's clock, before it was switched on, at 0.00100" in done.stdout
+    assert "the lab is live from 0.000500" in done.stdout
+    assert re.search(r"ben \* +50000\d ", done.stdout)
 
 
 @pytest.mark.parametrize(

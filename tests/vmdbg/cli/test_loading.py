@@ -37,7 +37,7 @@ NOT_FOR_A_PLAIN_MACHINE = (
     "vmdbg.machine.saving", "vmdbg.machine.schedule_pct", "vmdbg.machine.shares", "vmdbg.os", "vmdbg.queries",
     "vmdbg.recording", "vmdbg.repl.prompt", "vmdbg.shares", "vmdbg.symbols", "vmdbg.timeline.timeline", "vmdbg.web",
 )  # fmt: skip
-MOST_OF_THE_API = 318
+MOST_OF_THE_API = 319
 NOT_FOR_THE_API = (
     "capstone", "elftools", "msgspec", "tempfile", "devices.network.packet_filter", "vmdbg.api.lab",
     "vmdbg.commands.code", "vmdbg.cores", "vmdbg.dwarf.debug_file", "vmdbg.dwarf.frame", "vmdbg.dwarf.program",

@@ -146,6 +146,29 @@ def test_what_cannot_be_forked_is_refused_and_nothing_is_dropped(instant: int, w
         assert seen(lab) == stood
 
 
+@pytest.mark.parametrize("live", [False, True])
+def test_a_fork_that_nobody_records_knows_no_files_of_what_it_was_forked_from(live: bool, tmp_path: Path) -> None:
+    """They go on with what was dropped, and a folder that is given later has others of their names."""
+    folder, crash = tmp_path / "trunk", (300_000, "crash anna")
+    with Lab(two_couriers(crash, (400_000, "boot anna")), record=folder) as lab:
+        lab.run_until(800_000)
+        if live:
+            lab.fork(600_000)
+            _refuses_to_go_before(lab, 200_000)
+            lab.fork(600_000, record=tmp_path / "other")
+            _refuses_to_go_before(lab, 200_000)
+    if not live:
+        with LabRecording(folder) as recording, recording.fork(600_000) as lab:
+            _refuses_to_go_before(lab, 200_000)
+
+
+def _refuses_to_go_before(lab: Lab, instant: int) -> None:
+    before = seen(lab)
+    with pytest.raises(vmdbg.UserError, match="anna has lost its power since"):
+        lab.fork(instant)
+    assert seen(lab) == before
+
+
 def test_a_folder_that_exists_already_is_refused_before_anything_is_dropped(tmp_path: Path) -> None:
     with Lab(two_couriers(), record=tmp_path / "run") as lab:
         lab.run_until(1_000_000)

@@ -23,7 +23,7 @@ from vmdbg.recording.checkpoint_packing import (
     keys_of,
 )
 from vmdbg.recording.reader import Recording, check_checkpoint, open_recording
-from vmdbg.recording.records import CheckpointRecord
+from vmdbg.recording.records import CheckpointRecord, encode
 from vmdbg.recording.replay import replay
 
 Packed = tuple[CheckpointBlock, CheckpointRecord, list[bytes]]
@@ -74,6 +74,24 @@ def test_a_state_is_not_taken_for_another_ones_difference(recorded: Recorded) ->
     unpacking.unpack(some[0][0])
     with pytest.raises(RecordingError, match="a checkpoint is damaged"):
         unpacking.unpack(others[1][0])
+
+
+def test_few_bytes_do_not_become_many(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+    some, _ = packed(recorded.path, 2)
+    monkeypatch.setattr("vmdbg.recording.checkpoint_packing.ROOM_FOR_A_BYTE", 1)
+    monkeypatch.setattr("vmdbg.recording.checkpoint_packing.ROOM", 3 * len(encode(some[0][1].state)))
+    unpacking = CheckpointUnpacking()
+    assert all(unpacking.unpack(block) for block, _, _ in some[:2])
+    with pytest.raises(RecordingError, match="state is not of at most"):
+        list(map(unpacking.unpack, (block for block, _, _ in some[2:])))
+    assert not any(unpacking.unpack(block) for block, _, _ in some)
+
+
+@pytest.mark.parametrize("state", [b"", b"no frame", bytes(50)])
+def test_what_is_no_state_is_refused(state: bytes, recorded: Recorded) -> None:
+    some, _ = packed(recorded.path, 2)
+    with pytest.raises(RecordingError, match="checkpoint"):
+        CheckpointUnpacking().unpack(msgspec.structs.replace(some[0][0], state=state))
 
 
 def test_pages_that_are_others_are_refused(recorded: Recorded) -> None:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from vmdbg.commands.declare import command
 from vmdbg.debugger.cpu import Cpu
 from vmdbg.document.document import Block, Document, Json, Style, Text, count, document, joined, table, text
 from vmdbg.errors import GuestError, UserError
-from vmdbg.os.linux.lock_spinners import Spin
 from vmdbg.session.linux import find_linux
 from vmdbg.session.processors import chosen_cpu, state_words
 from vmdbg.session.registry import Arguments, Group, Parser
 from vmdbg.session.session import Session
 from vmdbg.session.stop_report import place_text
 from vmdbg.session.waiting_interrupts import waiting_interrupts
+
+if TYPE_CHECKING:
+    from vmdbg.os.linux.lock_spinners import Spin
 
 ALL = "all"
 RFLAGS_IF = 0x200

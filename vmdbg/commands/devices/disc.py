@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from typing import TYPE_CHECKING
 
 from devices.disk.cd_unit import CdUnit, EjectDisc, InsertDisc
 from devices.disk.floppy_unit import FloppyUnit
@@ -10,8 +11,6 @@ from devices.disk.medium import SECTOR
 from vmdbg.commands.declare import command
 from vmdbg.document.document import Document, document
 from vmdbg.errors import UserError
-from vmdbg.images.image import Image
-from vmdbg.images.opening import open_cd, open_image
 from vmdbg.machine.floppies import check_fits
 from vmdbg.machine.image_media import add_image, free_name, name_of
 from vmdbg.machine.media import Media
@@ -19,6 +18,9 @@ from vmdbg.session.drives import drive_named
 from vmdbg.session.host_path import host_path
 from vmdbg.session.registry import Arguments, Effect, Group, Parser
 from vmdbg.session.session import Session
+
+if TYPE_CHECKING:
+    from vmdbg.images.image import Image
 
 
 def declare_eject(parser: Parser) -> None:
@@ -76,6 +78,8 @@ def insert(session: Session, arguments: Arguments) -> Document:
         raise UserError("--read-only is for floppy disks: no CD is ever written")
     if arguments.backing:
         raise UserError("--backing is for floppy disks: the image of a CD has nothing behind it")
+    from vmdbg.images.opening import open_cd
+
     return _put_in(session, drive, open_cd(path), path, InsertDisc(drive.name, free_name(path, _media(session))))
 
 
@@ -88,6 +92,8 @@ def _insert_floppy(
         check_fits(drive, known.name, known.sectors, devices)
         session.debugger.timeline.push(InsertDisc(drive.name, known.name, read_only))
         return document(f"{drive.name}: {known.name} is in")
+    from vmdbg.images.opening import open_image
+
     image, name = open_image(path, backing=backing, named=_as_backing), free_name(path, media)
     try:
         check_fits(drive, name, image.size // SECTOR, devices)

@@ -8,7 +8,7 @@ from vmdbg.document.document import Document, document
 from vmdbg.errors import UserError
 from vmdbg.machine.console import HVC, typed
 from vmdbg.machine.inputs import NmiButton
-from vmdbg.session.keyboard import typed_events, unescaped
+from vmdbg.session.keyboard import typed_events, unescaped, unescaped_bytes
 from vmdbg.session.registry import Arguments, Effect, Group, Parser
 from vmdbg.session.session import Session
 
@@ -29,15 +29,15 @@ def declare(parser: Parser) -> None:
 )
 def send(session: Session, arguments: Arguments) -> Document:
     """Type text at the guest's serial console, or at the PC's keyboard. The guest reads it when it runs on."""
-    data = unescaped(arguments.text).encode("latin-1")
     if not arguments.keyboard:
-        port = arguments.port or 0
+        data, port = unescaped_bytes(arguments.text), arguments.port or 0
         session.debugger.timeline.push(typed(port, data))
         return document(f"{len(data)} bytes typed at serial port {port}")
     if arguments.port is not None:
         raise UserError("send: --keyboard and --port are two places to type at: give one")
-    session.debugger.timeline.push(typed_events(data.decode("latin-1")))
-    return document(f"{len(data)} keys typed at the keyboard")
+    characters = unescaped(arguments.text)
+    session.debugger.timeline.push(typed_events(characters))
+    return document(f"{len(characters)} keys typed at the keyboard")
 
 
 def declare_press(parser: Parser) -> None:

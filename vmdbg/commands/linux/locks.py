@@ -10,14 +10,13 @@ from vmdbg.commands.declare import command
 from vmdbg.commands.linux.known import linux_here
 from vmdbg.document.document import Document, Json, Style, Text, address, document, joined, table, text
 from vmdbg.machine.snapshot import Position
-from vmdbg.os.linux.lock_words import LockKind
-from vmdbg.os.linux.locks import HeldLock, Waiting, cycles, with_holder
 from vmdbg.os.seam import Task
 from vmdbg.session.registry import Arguments, Group, Parser
 from vmdbg.session.session import Session
 from vmdbg.session.view import View
 
 if TYPE_CHECKING:
+    from vmdbg.os.linux.locks import HeldLock, Waiting
     from vmdbg.session.lock_history import LockHistory, Taken
 
 COLUMNS = ("lock", "kind", "", ">pid", "task", ">since", "where")
@@ -56,6 +55,8 @@ def locks(session: Session, arguments: Arguments) -> Document:
     value = _value(session, known, found.unclear)
     if not known:
         return document(text("nobody waits for a lock", Style.DIM), *remarks, value=value)
+    from vmdbg.os.linux.locks import cycles
+
     rows = [row for one in known for row in _rows(session, one)]
     circles = [_circle(session, circle) for circle in cycles([one.lock for one in known])]
     return document(table(COLUMNS, rows), *circles, *remarks, value=value)
@@ -64,6 +65,9 @@ def locks(session: Session, arguments: Arguments) -> Document:
 def _looked_up(lock: HeldLock, history: LockHistory | None) -> _Known:
     if history is None:
         return _Known(lock, None, tuple(None for _ in lock.waiters))
+    from vmdbg.os.linux.lock_words import LockKind
+    from vmdbg.os.linux.locks import with_holder
+
     taken = history.taken(lock)
     if lock.kind is LockKind.SPINLOCK and lock.unknown and taken is not None and taken.task is not None:
         lock = with_holder(lock, taken.task)
@@ -115,6 +119,8 @@ def _circle(view: View, circle: Sequence[tuple[Task, HeldLock]]) -> Text:
 
 
 def _value(view: View, known: Iterable[_Known], unclear: Sequence[str]) -> Json:
+    from vmdbg.os.linux.locks import cycles
+
     listed = list(known)
     return {
         "locks": [_lock_value(view, one) for one in listed],

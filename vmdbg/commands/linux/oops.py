@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from vmdbg.commands.code.bt import frame_table
 from vmdbg.commands.declare import command
 from vmdbg.commands.linux.known import linux_here
 from vmdbg.document.document import Block, Document, Json, Style, Text, document, hexadecimal, joined, text
-from vmdbg.os.linux.oops import Oops
 from vmdbg.os.linux.report_kind import ReportKind
 from vmdbg.session.oops_watch import oops_headline
 from vmdbg.session.registry import Arguments, Group
@@ -14,6 +15,9 @@ from vmdbg.session.session import Session
 from vmdbg.units import Linear
 from vmdbg.x86.exceptions import PAGE_FAULT, describe_error_code, vector_name
 from vmdbg.x86.instruction import MAX_LENGTH
+
+if TYPE_CHECKING:
+    from vmdbg.os.linux.oops import Oops
 
 _REGISTERS = ("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", *(f"r{n}" for n in range(8, 16)), "rflags")
 _A_ROW = 4

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from os.path import isdir
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vmdbg.commands.declare import command
 from vmdbg.commands.linux.known import linux_here
 from vmdbg.document.document import Document, Style, address, document, table, text
 from vmdbg.errors import UserError
-from vmdbg.os.linux.user_programs import UserProgram
-from vmdbg.session.program_files import build_id, program_of
 from vmdbg.session.registry import Arguments, Group, Parser
 from vmdbg.session.session import Session
-from vmdbg.symbols.elf import open_elf
 from vmdbg.symbols.source import SymbolSource
+
+if TYPE_CHECKING:
+    from vmdbg.os.linux.user_programs import UserProgram
 
 SHORTEST_ID = 4
 
@@ -72,6 +73,8 @@ def load_programs(session: Session, path: Path, process: int) -> None:
 
 def _program_of(path: Path, known: tuple[UserProgram, ...]) -> UserProgram:
     """Raises UserError if the file is none of these."""
+    from vmdbg.session.program_files import program_of
+
     identity = file_build_id(path)
     found = program_of(path, identity, known)
     if found is None:
@@ -106,4 +109,7 @@ def _is_of(path: Path, program: UserProgram) -> bool:
 
 def file_build_id(path: Path) -> str:
     """In hexadecimal; "" for a file that has none. Raises UserError for what is no ELF file."""
+    from vmdbg.session.program_files import build_id
+    from vmdbg.symbols.elf import open_elf
+
     return build_id(open_elf(SymbolSource(path)))

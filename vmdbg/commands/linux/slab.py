@@ -8,14 +8,13 @@ from vmdbg.commands.declare import command
 from vmdbg.commands.linux.known import linux_here
 from vmdbg.document.document import Document, Style, Text, address, count, document, joined, pairs, table, text
 from vmdbg.errors import UserError
-from vmdbg.os.linux.kernel import Kernel
-from vmdbg.os.linux.slab_locator import slab_locator
 from vmdbg.session.elsewhen import elsewhen
 from vmdbg.session.registry import Arguments, Effect, Group, Parser
 from vmdbg.session.session import Session
 from vmdbg.x86.linear_memory import UnmappedLinearError
 
 if TYPE_CHECKING:
+    from vmdbg.os.linux.kernel import Kernel
     from vmdbg.queries.rows import SlabRow
 
 
@@ -48,6 +47,7 @@ def slab(session: Session, arguments: Arguments) -> Document:
 
 
 def _object(session: Session, kernel: Kernel, place: int) -> Document:
+    from vmdbg.os.linux.slab_locator import slab_locator
     from vmdbg.queries.linux.slab import ALLOCATED  # a list of caches need not wait for these
     from vmdbg.queries.queries import Queries
     from vmdbg.session.known_linux import linux_of

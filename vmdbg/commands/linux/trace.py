@@ -12,7 +12,6 @@ from vmdbg.commands.system.tasks import command_line
 from vmdbg.debugger.guest import Guest
 from vmdbg.document.document import Document, Style, address, count, document, pairs, text
 from vmdbg.errors import VmdbgError
-from vmdbg.os.linux.tasks import times
 from vmdbg.os.seam import is_called
 from vmdbg.session.linux import find_linux
 from vmdbg.session.registry import Arguments, Group, Parser
@@ -27,6 +26,8 @@ def declare_task(parser: Parser) -> None:
 @command("task", Group.SYSTEM, declare_task, aliases=("lx-task",), examples=("task", "task 1"), requires=linux_here)
 def task(session: Session, arguments: Arguments) -> Document:
     """Show one thread: who it is, its times, its stack and the system call that it is in."""
+    from vmdbg.os.linux.tasks import times
+
     linux = linux_here(session)
     found = session.system.named(arguments.process) if arguments.process else linux.current()
     value = linux.task(found.pid) if found.pid else linux.kernel.current_task()

@@ -9,7 +9,6 @@ from vmdbg.commands.declare import command
 from vmdbg.commands.linux.known import linux_here
 from vmdbg.document.document import Document, Style, count, document, text
 from vmdbg.errors import UserError, VmdbgError
-from vmdbg.os.linux.volatility import volatility_symbols
 from vmdbg.session.registry import Arguments, Effect, Group, Parser
 from vmdbg.session.session import Session
 
@@ -89,6 +88,8 @@ def symbols(session: Session, arguments: Arguments) -> Document:
     In gdb: `symbol-file FILE`; then `break vfs_read`, `ptype struct file` and `backtrace` work without a debug
     package. The addresses are those of this boot. volatility3 looks for DIR/linux/NAME.json.
     """
+    from vmdbg.os.linux.volatility import volatility_symbols
+
     path = session.files.place(arguments.file)
     linux = linux_here(session)
     data = volatility_symbols(linux.kernel) if arguments.volatility else linux.gdb_elf()
