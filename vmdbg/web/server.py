@@ -43,6 +43,8 @@ this process's files.
 MOST_UNANSWERED = 16
 """Requests of one page: what it says beyond that stays in its socket until it has taken some answers in."""
 CLOSE_SECONDS = 2.0
+LEAVE_SECONDS = 0.2
+"""For pages to say that they have heard of the end, and then for connections to be done: some never are."""
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self' vscode-webview:",
@@ -163,15 +165,15 @@ class WebServer:
         app = web.Application(middlewares=[self._checked], client_max_size=0)
         app.router.add_get("/{token}/session", self._session)
         app.router.add_get("/{token}/{name:.*}", self._file)
-        runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.5)
+        runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=LEAVE_SECONDS)
         await runner.setup()
         self._connections = runner.server
         assert self._socket is not None
         listening = await self._loop.create_server(self._come, sock=self._socket, backlog=64)
         await self._over.wait()
         listening.close()
-        leaving = [asyncio.wait_for(one.close(code=1001, message=b"vmdbg ends"), 0.5) for one in self._sockets]
-        await asyncio.gather(*leaving, return_exceptions=True)
+        leaving = [one.close(code=1001, message=b"vmdbg ends") for one in self._sockets]
+        await asyncio.gather(*(asyncio.wait_for(one, LEAVE_SECONDS) for one in leaving), return_exceptions=True)
         await runner.cleanup()
 
     def _come(self) -> asyncio.BaseProtocol:

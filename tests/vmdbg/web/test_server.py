@@ -265,3 +265,23 @@ def test_who_comes_often_keeps_nobody_out_and_takes_no_more_room(server: tuple[W
     gone = asyncio.run(crowd())
     assert gone == sorted(gone, reverse=True)
     assert 0 < gone.count(False) <= MOST_CONNECTIONS
+
+
+def test_pages_that_take_nothing_in_do_not_keep_the_server_from_ending() -> None:
+    made = WebServer(FILES)
+    parts = urlsplit(made.listen(TcpAddress(LOOPBACK, 0)))
+    request = (
+        f"GET {parts.path}session HTTP/1.1\r\nHost: {parts.netloc}\r\nOrigin: http://{parts.netloc}\r\n"
+        "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    pages = [socket.create_connection((str(parts.hostname), parts.port or 0), timeout=20) for _ in range(6)]
+    for page in pages:
+        page.sendall(request.encode())
+        assert page.recv(12) == b"HTTP/1.1 101"
+    for joined in events(made, len(pages)):
+        made.tell(joined.page, Answer(7, NotesView([], "x" * (6 << 20))))
+    made.close()
+    assert not made._thread.is_alive()
+    for page in pages:
+        page.close()
