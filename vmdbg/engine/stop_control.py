@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
+from vmdbg.engine.exits import ExceptionDelivered
 from vmdbg.engine.stops import Breakpoints, Catches, Stops, Watchpoint
 
 
@@ -23,6 +24,13 @@ class StopControl(Protocol):
 
     def set_breakpoint_filter(self, passes: Callable[[], bool] | None) -> None:
         """Called at each breakpoint that a run meets: if it is True the run goes on as if there were none."""
+        ...
+
+    def set_delivery_filter(self, passes: Callable[[ExceptionDelivered], bool] | None) -> None:
+        """Called at deliveries that are caught: if it is True the run goes on as if that one were not.
+
+        Not called where a run ends anyway, at its limit, nor where watched accesses came with the delivery.
+        """
         ...
 
     def set_breakpoints(self, breakpoints: Breakpoints) -> None: ...

@@ -346,6 +346,14 @@ class Machine:
         hits = self._masters.take_hits()
         return WatchpointHit(hits) if hits else self._device_events.take()
 
+    @property
+    def settled(self) -> bool:
+        """Whether nothing but inputs is due at this boundary, and of nothing that devices did is still to be told."""
+        first = self.scheduler.first
+        due = first is not None and first.due <= self.engine.clock
+        ends = self.ending is not None or self._reset_wanted or self.cpus.turns.are_over
+        return not (due or ends or self._masters.hits or self._device_events.hits)
+
     def _device_event(self) -> None:
         """A device has done something that is caught."""
         if self._entry.in_access:

@@ -16,6 +16,7 @@ from vmdbg.timeline.stops import arm
 from vmdbg.timeline.timeline import Timeline
 from vmdbg.units import CpuId, Tick
 
+NO_STOPS = Stops()
 Row = Any
 """One of vmdbg.queries.rows, the same of all of a question's: only who asks it knows which."""
 Collector = Callable[[Outcome], None]
@@ -94,7 +95,7 @@ class RowScan(ABC):
     @property
     def looked_for(self) -> Stops | None:
         """Who sets no stops hears of things in some other way, which the history index does not know."""
-        return self.stops if self.stops != Stops() else None
+        return self.stops if self.stops != NO_STOPS else None
 
     @property
     def wants_more(self) -> bool:
@@ -177,15 +178,20 @@ def run_through(
     passage, taken, stops = Passage(timeline), False, Stops()
     sampling = pass_ if isinstance(pass_, Sampling) else None
 
-    def passes() -> bool:
-        """At a breakpoint, which is taken without leaving the engine: whether to go on."""
+    def passes(outcome: Outcome) -> bool:
+        """What is taken without leaving the engine: whether to go on."""
         nonlocal taken
-        pass_.take(BreakpointHit())
-        taken = pass_.stops != stops
+        pass_.take(outcome)
+        taken = pass_.stops != stops or (while_wanted and not pass_.wants_more)
         return not taken
 
+    def passes_delivery(outcome: ExceptionDelivered) -> bool:
+        """Not taken here where leaving the engine would bring something before it is looked at."""
+        return timeline.machine.settled and passes(outcome)
+
     timeline.keeping.passes_by = True
-    engine.set_breakpoint_filter(passes)
+    engine.set_breakpoint_filter(lambda: passes(BreakpointHit()))
+    engine.set_delivery_filter(passes_delivery)
     try:
         while timeline.position < end and (not while_wanted or pass_.wants_more):
             stops = pass_.stops
@@ -212,6 +218,7 @@ def run_through(
                 break
     finally:
         engine.set_breakpoint_filter(None)
+        engine.set_delivery_filter(None)
         timeline.keeping.passes_by = False
     if checked is not None:
         checked(timeline.position)

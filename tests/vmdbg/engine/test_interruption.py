@@ -17,8 +17,8 @@ import pytest
 
 from tests.guests.build import assemble
 from tests.vmdbg.engine.watch_model import BOTH
-from vmdbg.engine.exits import LimitReached, Stepped, StopRequested, Stuck
-from vmdbg.engine.stops import Breakpoints, Watchpoint
+from vmdbg.engine.exits import ExceptionDelivered, LimitReached, Stepped, StopRequested, Stuck
+from vmdbg.engine.stops import Breakpoints, Catches, Watchpoint
 from vmdbg.engine.unicorn.bare import CODE, CODE64, DATA, HANDLERS, IDT, STACK, BareCpu
 from vmdbg.units import Linear, Tick
 
@@ -146,6 +146,44 @@ def test_breakpoints_and_watchpoints_that_stop_nothing_are_no_hindrance() -> Non
         timer = _later(cpu.engine.interrupt_run)
         assert cpu.engine.run(NEVER, over_breakpoint=True) == StopRequested()
         timer.join()
+
+
+@pytest.mark.parametrize("code", ["exceptions", "faults", "single steps"])
+def test_caught_deliveries_that_stop_nothing_are_no_hindrance(code: str) -> None:
+    with _cpu(SLOW[code]) as cpu, _cpu(SLOW[code]) as other:
+        cpu.engine.set_catches(Catches(vectors=frozenset(range(256))))
+        passed: list[tuple[int, Tick]] = []
+
+        def passes(outcome: ExceptionDelivered) -> bool:
+            passed.append((outcome.delivery.vector, cpu.engine.clock))
+            return True
+
+        cpu.engine.set_delivery_filter(passes)
+        timer = _later(cpu.engine.interrupt_run)
+        assert cpu.engine.run(NEVER) == StopRequested()
+        timer.join()
+        assert len(passed) == cpu.engine.delivery_count
+        assert other.engine.run(cpu.engine.clock) == LimitReached()
+        while other.engine.delivery_count < cpu.engine.delivery_count:
+            other.engine.step()
+        assert other.engine.cpu_digest_bytes() == cpu.engine.cpu_digest_bytes()
+        known = [(one.vector, one.tick) for one in other.engine.deliveries()]
+        assert passed[-len(known) :] == known
+
+
+def test_what_is_delivered_at_the_limit_of_a_run_ends_it() -> None:
+    """INT n is over at its own end, where the limit may be."""
+    ended = 0
+    with _cpu("here: nop\nint3\njmp here") as cpu:
+        cpu.engine.set_catches(Catches(vectors=frozenset({3})))
+        passed: list[Tick] = []
+        cpu.engine.set_delivery_filter(lambda _: not passed.append(cpu.engine.clock))
+        for limit in range(1, 60):
+            outcome = cpu.engine.run(Tick(limit))
+            ended += isinstance(outcome, ExceptionDelivered)
+            assert all(tick < limit for tick in passed)
+        assert len(passed) + ended == cpu.engine.delivery_count
+        assert ended
 
 
 def test_one_exception_after_another_is_stuck_at_one_tick() -> None:

@@ -15,6 +15,7 @@ from vmdbg.engine.exits import (
     BreakpointHit,
     Delivery,
     DeliveryKind,
+    ExceptionDelivered,
     Exit,
     Halted,
     LimitReached,
@@ -411,6 +412,9 @@ class FakeEngine:
 
     def set_breakpoint_filter(self, passes: Callable[[], bool] | None) -> None:
         assert passes is None
+
+    def set_delivery_filter(self, passes: Callable[[ExceptionDelivered], bool] | None) -> None:
+        """It need not be called: whoever sets one hears of what ends a run, too."""
 
     def set_breakpoints(self, breakpoints: Breakpoints) -> None:
         self.stops = replace(self.stops, breakpoints=breakpoints)

@@ -7,7 +7,7 @@ from ctypes import Structure, addressof, sizeof
 from dataclasses import replace
 from typing import TypeVar
 
-from vmdbg.engine.exits import Exit, WatchHit
+from vmdbg.engine.exits import ExceptionDelivered, Exit, WatchHit
 from vmdbg.engine.inspection import AddressLines
 from vmdbg.engine.interrupts import Deadline
 from vmdbg.engine.memory import loaded_parts
@@ -23,6 +23,7 @@ from vmdbg.engine.unicorn.memory import GuestMemory
 from vmdbg.engine.unicorn.native_values import (
     are_deliveries,
     exit_of,
+    last_delivery,
     load_catches,
     load_cpuid,
     load_watchpoints,
@@ -53,7 +54,7 @@ PLACE_REGISTERS = {"rip", "cs", "cs_base"}
 """Writing them takes the CPU elsewhere."""
 UNMAPPED = (1 << 64) - 1
 _T = TypeVar("_T")
-EXIT_BREAKPOINT, EXIT_ENGINE_ERROR = lib.EXIT_BREAKPOINT, lib.EXIT_ENGINE_ERROR
+EXIT_BREAKPOINT, EXIT_EXCEPTION, EXIT_ENGINE_ERROR = lib.EXIT_BREAKPOINT, lib.EXIT_EXCEPTION, lib.EXIT_ENGINE_ERROR
 
 
 class UnicornEngine(GuestMemory, NativeTurns, NativeDeliveries):
@@ -89,7 +90,8 @@ class UnicornEngine(GuestMemory, NativeTurns, NativeDeliveries):
         bits = cpuid[0].cpuid(ADDRESS_SIZES)[0] & 0xFF if cpuid[0].max_extended >= ADDRESS_SIZES else 0
         self._lines = AddressLines(bits or UNTOLD_PHYSICAL_BITS, "pdpe1gb" in features)
         self._word = ffi.new("uint64_t[1]")
-        self._passes: Callable[[], bool] | None = None
+        self._filters: dict[int, Callable[[], bool]] = {}
+        """Who is asked where a run would end so."""
         self.stops = Stops()
         self.catches_ipis = False
         for number, table in enumerate(cpuid):
@@ -115,16 +117,13 @@ class UnicornEngine(GuestMemory, NativeTurns, NativeDeliveries):
         self._prepare(over_breakpoint)
         lib.vm_take_signals()
         code = lib.vm_run(self._vm, limit)
-        if code == EXIT_BREAKPOINT and self._passes is not None:
-            code = self._run_past(self._passes)
-        return self._exit(code)
+        return self._exit(self._run_past(code) if code in self._filters else code)
 
-    def _run_past(self, passes: Callable[[], bool]) -> int:
-        """From one breakpoint to the next, until one stops the run or something else does."""
-        vm, run = self._vm, lib.vm_run
-        code = EXIT_BREAKPOINT
-        while code == EXIT_BREAKPOINT and self._exception is None and passes():
-            vm.breakpoint_suppressed = 1
+    def _run_past(self, code: int) -> int:
+        """From one stop that is filtered to the next, until one ends the run or something else does."""
+        vm, run, filters = self._vm, lib.vm_run, self._filters
+        while (passes := filters.get(code)) is not None and self._exception is None and passes():
+            vm.breakpoint_suppressed = code == EXIT_BREAKPOINT
             vm.catch_skip_tick = NEVER
             code = run(vm, vm.bound)
         return code
@@ -298,7 +297,20 @@ class UnicornEngine(GuestMemory, NativeTurns, NativeDeliveries):
             lib.tlb_drop_all(self._vm.cpu)
 
     def set_breakpoint_filter(self, passes: Callable[[], bool] | None) -> None:
-        self._passes = passes
+        self._filter(EXIT_BREAKPOINT, passes)
+
+    def set_delivery_filter(self, passes: Callable[[ExceptionDelivered], bool] | None) -> None:
+        def passes_last() -> bool:
+            vm = self._vm
+            return vm.clock < vm.bound and not vm.watch_hit_count and passes is not None and passes(last_delivery(vm))
+
+        self._filter(EXIT_EXCEPTION, passes_last if passes is not None else None)
+
+    def _filter(self, code: int, passes: Callable[[], bool] | None) -> None:
+        if passes is None:
+            self._filters.pop(code, None)
+        else:
+            self._filters[code] = passes
 
     def set_breakpoints(self, breakpoints: Breakpoints) -> None:
         self.stops = replace(self.stops, breakpoints=breakpoints)

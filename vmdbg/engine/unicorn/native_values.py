@@ -79,11 +79,16 @@ def exit_of(vm: _native.Vm, code: int) -> Exit:
     if code == lib.EXIT_WATCHPOINT:
         return WatchpointHit(watch_hits(vm))
     if code == lib.EXIT_EXCEPTION:
-        return ExceptionDelivered(delivery(vm.deliveries[(vm.delivery_count - 1) % DELIVERIES]))
+        return last_delivery(vm)
     if code == lib.EXIT_CATCH:
         return EventCaught(_EVENTS[vm.exit_detail], vm.exit_linear, vm.exit_value)
     assert code == lib.EXIT_VOID_FETCH, code
     return VoidFetch(Linear(vm.exit_linear), Physical(vm.exit_physical))
+
+
+def last_delivery(vm: _native.Vm) -> ExceptionDelivered:
+    """As what a run has ended with."""
+    return ExceptionDelivered(delivery(vm.deliveries[(vm.delivery_count - 1) % DELIVERIES]))
 
 
 def load_cpuid(vm: _native.Vm, table: CpuidTable) -> None:
