@@ -182,7 +182,8 @@ def run_through(
         """What is taken without leaving the engine: whether to go on."""
         nonlocal taken
         pass_.take(outcome)
-        taken = pass_.stops != stops or (while_wanted and not pass_.wants_more)
+        wanted = pass_.stops  # mostly the very same: to compare what they hold costs more than all else here
+        taken = (wanted is not stops and wanted != stops) or (while_wanted and not pass_.wants_more)
         return not taken
 
     def passes_delivery(outcome: ExceptionDelivered) -> bool:

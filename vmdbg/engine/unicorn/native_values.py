@@ -162,7 +162,7 @@ def delivery(native: object) -> Delivery:
         handler=d.handler,
         cpl=d.cpl,
         width=d.width,
-        code=bytes(d.code)[: d.code_size],
+        code=ffi.buffer(d.code)[: d.code_size],
         cpu=CpuId(d.cpu),
     )
 
