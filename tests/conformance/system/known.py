@@ -326,6 +326,10 @@ def _unaligned_breakpoint(step: Step, expected: Result, found: Result) -> bool:
     return any(_meets(step, number, -(step[f"dr{number}"] % size)) for number, size in unaligned)
 
 
+def _reads_much_at_odd_port(step: Step, expected: Result, found: Result) -> bool:
+    return step.mnemonic == "in" and bool(step["rdx"] & 1) and step.operands[0].size > 1
+
+
 def _faults_at_breakpoint(step: Step, expected: Result, found: Result) -> bool:
     faults = bool(step.deliveries) and step.deliveries[0].vector != DB
     return faults and any(_is_of_data(step, number) and _meets(step, number) for number in range(4))
@@ -379,6 +383,7 @@ ACTS = (
     Act("data breakpoints that QEMU reports behind a handler's first instruction", _breakpoint_at_handler),
     Act("a fault whose frame goes to the page of its code, which QEMU delivers twice, as #DF", _frame_in_page_of_code),
     Act("C6h, C7h and 8Fh with another number in ModRM, which are no instructions but in QEMU", _other_group),
+    Act("words and dwords at an odd port where nothing is, which QEMU reads as 0", _reads_much_at_odd_port),
     Act("RCL and RCR of memory where code is, in which QEMU loses flags as it tries the store again", _rotates_memory),
     Act(
         "a data breakpoint that is at no multiple of its length (SDM 3B 18.2.5), of which QEMU takes all bits",

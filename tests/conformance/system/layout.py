@@ -39,10 +39,14 @@ FILLED = ((READ_ONLY + 0x40, 0xFC0), (HIDDEN + 0x40, 0xFC0))
 """INT3s at the beginning of every case, in multiples of 64 bytes."""
 REFILLED = (
     (0x400, MONITOR - 0x400),
+    (MONITOR_END, CASE - MONITOR_END),
+    (RECORD + 0x200, STACK - 0x200 - RECORD - 0x200),
+    (STACK, SYSTEM - STACK),
     (NOT_PRESENT, LONG_TABLES - NOT_PRESENT),
     (PAE_POINTERS + 0x1000, 0x110000 - PAE_POINTERS - 0x1000),
 )
-"""And after one that could store anywhere. Then page tables and the monitor are made anew, too."""
+"""And after one that could store anywhere, but for the monitor's stack. Then page tables and the monitor are made
+anew, too."""
 
 CS32, DS32, CS64, CS16, DS16 = 0x08, 0x10, 0x18, 0x20, 0x28
 """The monitor's selectors; the first three are those of every case's GDT, too."""

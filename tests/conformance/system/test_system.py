@@ -11,10 +11,13 @@ import pytest
 from tests.conformance.system.case import Case, Instruction
 from tests.conformance.system.cpus import EngineCpu, QemuSystem, is_qemu_there, qemu_version
 from tests.conformance.system.draw import plain
-from tests.conformance.system.follow import Follower
-from tests.conformance.system.layout import HANGS, Result
+from tests.conformance.system.follow import BIG, LMA, LONG, NAMES, Follower, Step
+from tests.conformance.system.known import explain
+from tests.conformance.system.layout import HANGS, RESULT_SIZE, Result
 from tests.conformance.system.session import Tally, batch, compare, shrink
 from tests.conformance.system.world import LANDINGS, USER, USER_STACK, Mode
+from vmdbg.engine.exits import Delivery, DeliveryKind
+from vmdbg.units import Linear, Tick
 
 needs_qemu = pytest.mark.skipif(not is_qemu_there(), reason="qemu-system-x86 is not installed")
 CASES, SEED = 150, 7
@@ -76,6 +79,15 @@ def test_a_case_does_not_depend_on_those_before_it(mode: Mode, engine: EngineCpu
     assert [one.fields() for one in together[-8:]] == [one.fields() for one in alone]
 
 
+@pytest.mark.parametrize("place", [0x500, 0xB010, 0xE202, 0xF800, 0x14010, 0x30000])
+def test_a_case_finds_nothing_that_another_has_stored(place: int, engine: EngineCpu) -> None:
+    far = (place & 0xF).to_bytes(2, "little") + (place >> 4).to_bytes(2, "little")
+    segment = b"\x68" + far[2:] + b"\x1f"
+    store = plain(Mode.REAL, Instruction("store", segment + b"\xc7\x06" + far[:2] + b"\xeb\xfe"))
+    jump = plain(Mode.REAL, Instruction("jmp", b"\xea" + far))
+    assert [result.vector for result in engine.run([jump, store, jump])] == [3, 6, 3]
+
+
 class _Other:
     """An engine that has another RAX wherever a case has stored into memory."""
 
@@ -113,3 +125,24 @@ def test_qemu_goes_on_after_a_case_without_end(tmp_path: Path) -> None:
     endless = plain(Mode.LONG, Instruction("jmp", b"\xeb\xfe"))
     first, second = QemuSystem(tmp_path).run([endless, plain(Mode.LONG, Instruction("nop", b"\x90"))])
     assert (first.vector, second.vector) == (HANGS, 6)
+
+
+CUT = (
+    b"",
+    *(bytes([byte]) for byte in (0x0F, 0x26, 0x48, 0x66, 0x8F, 0xC6, 0xC7, 0xE4, 0xED, 0xF3, 0xFF)),
+    b"\x66\xff",
+    b"\x0f\x22",
+)
+
+
+@pytest.mark.parametrize("code", CUT, ids=lambda code: code.hex() or "nothing")
+@pytest.mark.parametrize("flags", [0, BIG, LONG], ids=["16", "32", "64"])
+@pytest.mark.parametrize("vector", [6, 12, 13, 14])
+def test_an_instruction_of_which_little_can_be_read_is_judged(code: bytes, flags: int, vector: int) -> None:
+    """Where memory ends, or what is mapped."""
+    nothing = Delivery(Tick(0), DeliveryKind.EXCEPTION, vector, 0, 0, Linear(0), 0, 0, Linear(0), 0, 0, 16, b"")
+    registers = dict.fromkeys(NAMES, 0) | {"efer": LMA, "cs_flags": flags, "dr7": 0xFF, "rflags": 2}
+    step, result = Step(registers, code, (nothing,)), Result(bytes(RESULT_SIZE))
+    case = plain(Mode.LONG, Instruction("ud2", b"\x0f\x0b"))
+    reason = explain(case, result, result, {"rax": (1, 2)}, lambda _case: [step])
+    assert code or reason is None, "nothing is known of nothing"
