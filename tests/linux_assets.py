@@ -268,6 +268,19 @@ def _downloaded(package: str, *options: str) -> Iterator[Path]:
 
 
 @cache
+def packaged(package: str, name: str) -> Path:
+    """A file of a Debian package, by its path there, from the cache or the archive."""
+    kept = cache_directory() / "packaged" / package / Path(name).name
+    if not kept.exists():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with _unpacked(package) as root:
+            if not (root / name).is_file():
+                raise AssetsMissingError(f"package {package} has no {name}")
+            _write(kept, (root / name).read_bytes())
+    return kept
+
+
+@cache
 def _busybox() -> bytes:
     """Debian's static busybox: the one installed, or the package's."""
     for path in (Path("/bin/busybox"), cache_directory() / "busybox"):
