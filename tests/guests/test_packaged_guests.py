@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import gzip
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import vmdbg
-from tests.linux_assets import cloud_kernel, packaged
+from tests.guests.build import require
+from tests.linux_assets import busybox_initrd, cloud_kernel, generic_kernel, packaged
 from vmdbg.api.guest import Guest
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 TEXT, COLUMNS, ROWS = 0xB8000, 80, 25
 SECOND = 1_000_000_000
 STEP, FOREVER = SECOND // 4, 120 * SECOND
+GRUB = """serial --unit=0 --speed=115200
+terminal_output serial
+set timeout=0
+menuentry xen {
+  multiboot2 /xen - console=com1 com1=115200,8n1 dom0_mem=300M
+  module2 /vmlinuz - console=hvc0
+  module2 /initrd
+}
+"""
 SCRIPT = """#!ipxe
 kernel sample.elf autostop
 boot
@@ -88,6 +99,21 @@ def test_xen_starts_linux_in_its_first_domain(protocol: str) -> None:
         memory="512M",
     ) as guest:
         guest.expect("Unable to mount root fs", patience=FOREVER)
+
+
+def test_linux_in_xens_first_domain_runs_programs(tmp_path: Path) -> None:
+    """By GRUB, which has modules for as many files as one likes."""
+    tree, iso = tmp_path / "tree", tmp_path / "xen.iso"
+    files = {"boot/grub/grub.cfg": GRUB.encode(), "xen": _xen(), "vmlinuz": generic_kernel().read_bytes()}
+    for name, data in {**files, "initrd": busybox_initrd().read_bytes()}.items():
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).write_bytes(data)
+    command = [require("grub-mkrescue"), "-o", str(iso), str(tree)]
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    with vmdbg.launch(cdroms=[iso], cpu="base,+mca", memory="512M") as guest:
+        guest.expect("~ # ", patience=FOREVER)
+        guest.send("cat /sys/hypervisor/type; poweroff -f\n")
+        assert "\nxen" in guest.expect("Power down", patience=FOREVER).replace("\r", "")
 
 
 def test_gnu_mach_looks_for_its_servers() -> None:
