@@ -241,13 +241,16 @@ def test_a_port_that_is_in_use_is_said(recorded: tuple[Path, str]) -> None:
 def test_a_recording_that_cannot_be_written_is_told_and_the_lab_goes_on_without(
     tmp_path: Path, apart: list[str]
 ) -> None:
-    whole = _vmdbg("lab", _plan(tmp_path), "--digest")
+    plan = _plan(tmp_path)
+    with plan.open("a") as file:  # for an index that is longer than the beginnings of the machines' recordings
+        file.write('[[happenings]]\nat = "100us"\ndo = "mend null"\n' * 200)
+    whole = _vmdbg("lab", plan, "--digest")
     command = [
         sys.executable,
         "-m",
         "vmdbg",
         "lab",
-        str(_plan(tmp_path)),
+        str(plan),
         "--digest",
         "--record",
         str(tmp_path / "run"),
@@ -258,10 +261,10 @@ def test_a_recording_that_cannot_be_written_is_told_and_the_lab_goes_on_without(
         capture_output=True,
         text=True,
         timeout=120,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1500, 1500)),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (8000, 8000)),
     )
     assert done.returncode == 3, done.stderr
-    for file in ("anna.vmdbg", "ben.vmdbg", "index.jsonl"):
-        assert f"{tmp_path / 'run' / file} cannot be written any more: File too large" in done.stderr
+    for name in ("anna.vmdbg", "ben.vmdbg", "index.jsonl"):
+        assert f"{tmp_path / 'run' / name} cannot be written any more: File too large" in done.stderr
     assert "Traceback" not in done.stderr
     assert sorted(done.stdout.splitlines()) == sorted(whole.stdout.splitlines())
