@@ -206,6 +206,10 @@ def _bad_memory_type(step: Step, expected: Result, found: Result) -> bool:
     return _faults(step, GP) and is_pat and not set(value) <= MEMORY_TYPES
 
 
+def _null_stack(step: Step, expected: Result, found: Result) -> bool:
+    return _faults(step, GP) and step.bits == 64 and step.mnemonic == "lss"
+
+
 def _bad_system_base(step: Step, expected: Result, found: Result) -> bool:
     takes = step.mnemonic in ("ltr", "lldt") and bool(step["efer"] & LMA)
     return takes and _delivers(step, GP) and expected.vector != GP
@@ -359,6 +363,7 @@ ACTS = (
     ),
     Act("bits of IA32_TSC_AUX that are reserved (SDM 4), which QEMU takes", _reserved_half),
     Act("memory types in IA32_PAT that are reserved (SDM 3A 12.12.4), which QEMU takes", _bad_memory_type),
+    Act("a null SS whose RPL is not CPL (SDM 2A, LDS), which QEMU takes in 64-bit mode", _null_stack),
     Act("the base of a task state or LDT that is not canonical (SDM 2A, LTR), which QEMU takes", _bad_system_base),
     Act("a base for GDTR or IDTR that is not canonical, which QEMU takes", _bad_table),
     Act("CR8 above 15 (SDM 2B, MOV to control registers), which QEMU takes", _bad_priority),
