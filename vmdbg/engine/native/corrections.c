@@ -109,6 +109,34 @@ static bool names_no_register(Instruction *i, bool debug)
     return !((debug ? DEBUG : CONTROL) >> number & 1);
 }
 
+typedef struct {
+    uint8_t opcode, last;                   /* a range of map 0F */
+    bool without, by_66, by_f3, by_f2;      /* prefixes with which it has */
+    bool in_registers;                      /* no other form than this; else none at all */
+} Missing;
+
+static const Missing missing[] = {          /* which Unicorn runs */
+    {0x2b, 0x2b, false, false, true, true, false},              /* MOVNTSS, MOVNTSD: of SSE4A, as 78 and 79 are */
+    {0x50, 0x50, true, true, true, true, true}, {0x71, 0x73, true, true, true, true, true},
+    {0x78, 0x79, true, true, true, true, false}, {0xc3, 0xc3, false, true, true, true, false},
+    {0xc4, 0xc6, false, false, true, true, false}, {0xd6, 0xd6, false, false, true, true, true},
+};
+
+/* Whether map 0F has no such form (SDM 2D, table A-3). */
+static bool is_missing(Instruction *i)
+{
+    uint8_t opcode = instruction_byte(i, 1), prefix = i->prefix;
+
+    for (unsigned row = 0; row < sizeof missing / sizeof *missing; row++) {
+        const Missing *m = &missing[row];
+        if (opcode < m->opcode || opcode > m->last)
+            continue;
+        bool named = prefix == 0xf2 ? m->by_f2 : prefix == 0xf3 ? m->by_f3 : prefix ? m->by_66 : m->without;
+        return named && !(m->in_registers && instruction_byte(i, 2) >= REGISTERS);
+    }
+    return false;
+}
+
 static bool correct_0f(Instruction *i)
 {
     uint8_t opcode = instruction_byte(i, 1);
@@ -125,6 +153,10 @@ static bool correct_0f(Instruction *i)
 
     if (opcode == 0x38 || opcode == 0x3a)
         return correct_0f3x(i);
+    if (opcode == 0x18 && instruction_byte(i, 2) >= REGISTERS && i->opcode_at + 1 < LONGEST_INSTRUCTION) {
+        i->code[i->opcode_at + 1] = 0x1f;   /* a NOP, as 19 to 1F are: PREFETCH wants memory */
+        return true;
+    }
     i->refused = opcode == 0x0f;            /* 3DNow!, which no model has: Unicorn reads its operand first */
     if (opcode == 0xae && i->prefix) {      /* nor do the fences; of those in memory CLWB and CLFLUSHOPT alone have one */
         uint8_t modrm = instruction_byte(i, 2);
@@ -145,9 +177,13 @@ static bool correct_0f(Instruction *i)
 /* True if the translator is to be shown `i->code`, which is changed, or to refuse the instruction. */
 bool instruction_corrected(Instruction *i)
 {
+    bool corrected;
+
     switch (instruction_byte(i, 0)) {
     case 0x0f:
-        return correct_0f(i) || i->refused;
+        corrected = correct_0f(i);
+        i->refused |= is_missing(i);
+        return corrected || i->refused;
     case 0xa6: case 0xa7: case 0xae: case 0xaf:     /* CMPS, SCAS */
         return settle_repeats(i);
     case 0x9e: case 0x9f:                   /* SAHF, LAHF: with REX, AH is not SPL */
