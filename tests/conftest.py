@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests import linux_assets, processes
 from tests.guests.build import sample_kernel
@@ -20,9 +20,10 @@ for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.S
     if signal.getsignal(_number) is signal.SIG_IGN:  # under nohup, and what tests start would ignore them too
         signal.signal(_number, _handler)
 
-settings.register_profile("CI", derandomize=True)  # a change is judged by what it did; luck is for developers
-if os.environ.get("CI"):
-    settings.load_profile("CI")
+_NOT_TIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("developers", _NOT_TIMED)
+settings.register_profile("CI", _NOT_TIMED, derandomize=True)  # a change is judged by what it did, not by luck
+settings.load_profile("CI" if os.environ.get("CI") else "developers")
 
 
 @pytest.hookimpl(wrapper=True)

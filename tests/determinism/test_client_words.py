@@ -41,7 +41,7 @@ def _instants(guest: Guest) -> Iterator[object]:
         yield digest(guest.debugger.machine)
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 @given(lines=st.lists(LINES, min_size=INSTANTS * 3, max_size=INSTANTS * 3))
 def test_every_word_is_answered_and_the_guest_goes_on_as_without(
     undisturbed: list[object], tmp_path: Path, lines: list[str]

@@ -54,7 +54,7 @@ def _theirs(disk: bytes, work: Path, size: int) -> str:
     image.write_bytes(disk)
     kind = "floppy" if size == FLOPPY else "ide"
     qemu = [require("qemu-system-x86_64"), "-m", f"{MEMORY >> 20}", "-display", "none", "-no-reboot", "-net", "none"]
-    qemu += ["-serial", "none", "-monitor", "none", "-rtc", "base=2000-01-01"]
+    qemu += ["-serial", "none", "-monitor", "none", "-rtc", "base=2000-01-01,clock=vm", "-icount", "shift=4,sleep=off"]
     qemu += ["-drive", f"if={kind},format=raw,file={image}", "-debugcon", f"file:{console}"]
     qemu += ["-global", "isa-debugcon.iobase=0xe9", "-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
     subprocess.run(qemu, stdin=subprocess.DEVNULL, check=False, timeout=60)

@@ -158,7 +158,7 @@ class Bench:
             assert engine.is_writable(*middle) == all(stores)
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
 @given(script=steps)
 def test_loads_stores_and_code_are_where_the_map_says(cpu: BareCpu, script: list[tuple[str, int, int, int]]) -> None:
     bench = Bench(cpu)

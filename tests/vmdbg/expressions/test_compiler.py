@@ -13,7 +13,7 @@ from vmdbg.expressions.errors import ExpressionError
 from vmdbg.session.session import Session
 
 NUMBERS = st.integers(min_value=0, max_value=1 << 64).map(str)
-RELAXED = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+RELAXED = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def combined(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:

@@ -28,7 +28,7 @@ def test_an_outbox_is_private_and_made_when_needed(tmp_path: Path) -> None:
     assert directory.stat().st_mode & 0o777 == 0o700
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=list(HealthCheck))
 @given(name=st.text(max_size=120) | st.sampled_from(["..", ".", "", "../x", "/etc/passwd", "~/x", "a/b", "a\0b", ".x"]))
 def test_no_name_leads_out_of_an_outbox(tmp_path: Path, name: str) -> None:
     try:

@@ -37,7 +37,7 @@ def digest_afresh(machine: Machine) -> str:
     return RamImage.filled(store.zero, len(pages)).with_pages(dict(enumerate(pages))).digest({})
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(actions=ACTIONS)
 def test_digests_and_images_are_of_what_ram_holds(
     tracked: tuple[Machine, RamTracker], actions: list[tuple[str, int | None, int | None]]
