@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import capstone
-from capstone.x86 import X86_OP_IMM, X86_OP_MEM, X86Op
+from capstone.x86 import X86_OP_IMM, X86_OP_MEM, X86_OP_REG, X86Op
 
 from tests.conformance.system.case import Case
 from tests.conformance.system.cpus import EngineCpu
@@ -74,6 +74,12 @@ class Step:
         """Whether it reads and writes an operand there."""
         both = capstone.CS_AC_READ | capstone.CS_AC_WRITE
         return any(one.type == X86_OP_MEM and one.access & both == both for one in self.operands)
+
+    def operand_is(self, number: int, name: str) -> bool:
+        """Whether that operand is the register of this name."""
+        assert self.instruction is not None
+        operand = self.operands[number]
+        return operand.type == X86_OP_REG and self.instruction.reg_name(operand.reg) == name
 
     def register(self, operand: X86Op) -> int:
         """The value of a general register, or of a constant."""

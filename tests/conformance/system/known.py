@@ -207,7 +207,8 @@ def _bad_memory_type(step: Step, expected: Result, found: Result) -> bool:
 
 
 def _null_stack(step: Step, expected: Result, found: Result) -> bool:
-    return _faults(step, GP) and step.bits == 64 and step.mnemonic == "lss"
+    loads = step.mnemonic == "lss" or (step.mnemonic == "mov" and step.operand_is(0, "ss"))
+    return loads and _faults(step, GP) and step.bits == 64
 
 
 def _bad_system_base(step: Step, expected: Result, found: Result) -> bool:
@@ -363,7 +364,7 @@ ACTS = (
     ),
     Act("bits of IA32_TSC_AUX that are reserved (SDM 4), which QEMU takes", _reserved_half),
     Act("memory types in IA32_PAT that are reserved (SDM 3A 12.12.4), which QEMU takes", _bad_memory_type),
-    Act("a null SS whose RPL is not CPL (SDM 2A, LDS), which QEMU takes in 64-bit mode", _null_stack),
+    Act("a null SS whose RPL is not CPL (SDM 2A, LDS; 2B, MOV), which QEMU takes in 64-bit mode", _null_stack),
     Act("the base of a task state or LDT that is not canonical (SDM 2A, LTR), which QEMU takes", _bad_system_base),
     Act("a base for GDTR or IDTR that is not canonical, which QEMU takes", _bad_table),
     Act("CR8 above 15 (SDM 2B, MOV to control registers), which QEMU takes", _bad_priority),
