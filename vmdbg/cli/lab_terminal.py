@@ -17,6 +17,7 @@ from vmdbg.host.signals import SIGNALS
 from vmdbg.host.terminal import terminal_is_gone
 from vmdbg.interruption import INTERRUPTION, StoppedError
 from vmdbg.repl.completion import CommandCompleter
+from vmdbg.repl.line_interrupt import LineInterrupt
 from vmdbg.repl.line_session import Typed, depth_of, line_session, style_of
 from vmdbg.repl.status import SEPARATOR, StatusBar, fitted
 from vmdbg.repl.themes import Theme
@@ -64,16 +65,18 @@ class LabTerminal:
         self._session = session
         self._where = where
         self._bars: dict[int, StatusBar] = {}
+        self._interrupt = LineInterrupt()
         self._lines = line_session(LabCompleter(words, session), self._bar)
 
     def read(self, label: str, typed: str = "") -> Typed:
         """Raises EOFError, KeyboardInterrupt, StoppedError."""
         try:
-            with SIGNALS.lent(), SIGNALS.told(lambda _number: None):
+            with SIGNALS.lent(), SIGNALS.told(lambda _number: None), self._interrupt.noted():
                 found = self._lines.prompt(
                     [("class:prompt", f"{label}> ")],
                     default=typed,
                     inputhook=self._hook,
+                    handle_sigint=False,
                     style=style_of(self._theme),
                     color_depth=depth_of(self._theme),
                 )
@@ -88,6 +91,8 @@ class LabTerminal:
         """Called by prompt_toolkit when it has nothing to do, until a key is there: a signal ends the line."""
         app = get_app()
         while not context.input_is_ready():
+            if self._interrupt.ends(app):
+                return
             if SIGNALS.number is not None and not app.is_done:
                 app.exit(result="")
                 return

@@ -18,6 +18,7 @@ from vmdbg.host.signals import SIGNALS
 from vmdbg.interruption import INTERRUPTION
 from vmdbg.repl.completion import CommandCompleter
 from vmdbg.repl.interjections import Interjections
+from vmdbg.repl.line_interrupt import LineInterrupt
 from vmdbg.repl.line_session import Typed, depth_of, line_session, style_of
 from vmdbg.repl.status import StatusBar, fitted
 from vmdbg.repl.themes import Theme
@@ -48,6 +49,7 @@ class Prompt:
         self._interjections = interjections
         self._between = between
         self._status = StatusBar(session)
+        self._interrupt = LineInterrupt()
         self.theme = theme
         self._prompt = line_session(CommandCompleter(session), self._bar, output)
 
@@ -59,6 +61,7 @@ class Prompt:
                 [("class:prompt", label)],
                 default=typed,
                 inputhook=self._hook,
+                handle_sigint=False,
                 style=style_of(self.theme),
                 color_depth=depth_of(self.theme),
             )
@@ -69,14 +72,15 @@ class Prompt:
         label: AnyFormattedText = [("class:prompt", f"{question} [Y/n] ")]
         while True:
             with self._reading():
-                answer = asking.prompt(label, inputhook=self._hook, style=style_of(self.theme)).strip().lower()
+                style = style_of(self.theme)
+                answer = asking.prompt(label, inputhook=self._hook, handle_sigint=False, style=style).strip().lower()
             if answer in ("", "y", "yes", "n", "no"):
                 return not answer.startswith("n")
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[None]:
         """Raises StoppedError if it was for the end of the process that reading ended."""
-        with SIGNALS.lent(), self._interjections.held():
+        with SIGNALS.lent(), self._interjections.held(), self._interrupt.noted():
             yield
         INTERRUPTION.check()
 
@@ -88,6 +92,8 @@ class Prompt:
         app = get_app()
         drawn = time.monotonic()
         while not context.input_is_ready():
+            if self._interrupt.ends(app):
+                return
             if self._between():
                 self._end(app, context)
                 return
