@@ -111,29 +111,23 @@ static bool names_no_register(Instruction *i, bool debug)
 
 typedef struct {
     uint8_t opcode, last;                   /* a range of map 0F */
-    bool without, by_66, by_f3, by_f2;      /* prefixes with which it has */
+    uint8_t prefixes;                       /* with which it has */
     bool in_registers;                      /* no other form than this; else none at all */
 } Missing;
 
 static const Missing missing[] = {          /* which Unicorn runs */
-    {0x2b, 0x2b, false, false, true, true, false},              /* MOVNTSS, MOVNTSD: of SSE4A, as 78 and 79 are */
-    {0x50, 0x50, true, true, true, true, true}, {0x71, 0x73, true, true, true, true, true},
-    {0x78, 0x79, true, true, true, true, false}, {0xc3, 0xc3, false, true, true, true, false},
-    {0xc4, 0xc6, false, false, true, true, false}, {0xd6, 0xd6, false, false, true, true, true},
+    {0x50, 0x50, BY_ANY, true}, {0x71, 0x73, BY_ANY, true}, {0xc3, 0xc3, BY_66 | BY_F3 | BY_F2, false},
+    {0xc4, 0xc6, BY_F3 | BY_F2, false}, {0xd6, 0xd6, BY_F3 | BY_F2, true},
 };
 
 /* Whether map 0F has no such form (SDM 2D, table A-3). */
 static bool is_missing(Instruction *i)
 {
-    uint8_t opcode = instruction_byte(i, 1), prefix = i->prefix;
+    uint8_t opcode = instruction_byte(i, 1);
 
-    for (unsigned row = 0; row < sizeof missing / sizeof *missing; row++) {
-        const Missing *m = &missing[row];
-        if (opcode < m->opcode || opcode > m->last)
-            continue;
-        bool named = prefix == 0xf2 ? m->by_f2 : prefix == 0xf3 ? m->by_f3 : prefix ? m->by_66 : m->without;
-        return named && !(m->in_registers && instruction_byte(i, 2) >= REGISTERS);
-    }
+    for (unsigned row = 0; row < sizeof missing / sizeof *missing; row++)
+        if (opcode >= missing[row].opcode && opcode <= missing[row].last && missing[row].prefixes & prefix_bit(i))
+            return !(missing[row].in_registers && instruction_byte(i, 2) >= REGISTERS);
     return false;
 }
 

@@ -2,7 +2,7 @@
  * of these it does not. */
 #include "vm.h"
 
-enum { ANY = 0xff, NO_PREFIX = 1, BY_66 = 2, BY_F3 = 4, BY_F2 = 8, BY_ANY = 15, GROUP_SHIFT = 3 };
+enum { ANY = 0xff, GROUP_SHIFT = 3 };
 
 typedef struct {
     uint8_t opcode, last;                   /* a range */
@@ -11,12 +11,13 @@ typedef struct {
     uint8_t word, bit;                      /* of Env.features: what it needs */
 } Need;
 
-enum { TSC = 4, MSR = 5, CX8 = 8, SEP = 11, MMX = 23, SSE = 25, SSE2 = 26, SSE3 = 0, SYSCALL = 11, RDSEED = 18 };
+enum { TSC = 4, MSR = 5, CX8 = 8, SEP = 11, MMX = 23, SSE = 25, SSE2 = 26, SSE3 = 0, SSE4A = 6, SYSCALL = 11, RDSEED = 18 };
 
 static const Need map_0f[] = {              /* SDM 2, each instruction's "CPUID feature flag" */
     {0x05, 0x05, BY_ANY, ANY, FEAT_EXTENDED_EDX, SYSCALL}, {0x07, 0x07, BY_ANY, ANY, FEAT_EXTENDED_EDX, SYSCALL},
     {0x10, 0x17, BY_66 | BY_F2, ANY, FEAT_1_EDX, SSE2}, {0x10, 0x17, BY_ANY, ANY, FEAT_1_EDX, SSE},
     {0x12, 0x12, BY_F2 | BY_F3, ANY, FEAT_1_ECX, SSE3}, {0x16, 0x16, BY_F3, ANY, FEAT_1_ECX, SSE3},
+    {0x2b, 0x2b, BY_F3 | BY_F2, ANY, FEAT_EXTENDED_ECX, SSE4A}, {0x78, 0x79, BY_ANY, ANY, FEAT_EXTENDED_ECX, SSE4A},
     {0x28, 0x2f, BY_66 | BY_F2, ANY, FEAT_1_EDX, SSE2}, {0x28, 0x2f, BY_ANY, ANY, FEAT_1_EDX, SSE},
     {0x30, 0x30, BY_ANY, ANY, FEAT_1_EDX, MSR}, {0x31, 0x31, BY_ANY, ANY, FEAT_1_EDX, TSC},
     {0x32, 0x32, BY_ANY, ANY, FEAT_1_EDX, MSR}, {0x34, 0x35, BY_ANY, ANY, FEAT_1_EDX, SEP},
@@ -38,11 +39,6 @@ static const Need map_0f[] = {              /* SDM 2, each instruction's "CPUID 
     {0xd1, 0xfe, BY_ANY, ANY, FEAT_1_EDX, MMX},
 };
 
-static unsigned prefix_bit(uint8_t prefix)
-{
-    return prefix == 0x66 ? BY_66 : prefix == 0xf3 ? BY_F3 : prefix == 0xf2 ? BY_F2 : NO_PREFIX;
-}
-
 /* Whether an instruction of map 0F is of a feature that the model lacks, or has not in this mode (SDM 2B, SYSCALL). */
 bool feature_is_lacking(Instruction *i)
 {
@@ -55,7 +51,7 @@ bool feature_is_lacking(Instruction *i)
         return true;                        /* AMD has SYSCALL and SYSRET in all modes */
     for (unsigned row = 0; row < sizeof map_0f / sizeof *map_0f; row++) {
         const Need *need = &map_0f[row];
-        if (opcode < need->opcode || opcode > need->last || !(need->prefixes & prefix_bit(i->prefix)))
+        if (opcode < need->opcode || opcode > need->last || !(need->prefixes & prefix_bit(i)))
             continue;
         if (features[need->word] >> need->bit & 1)
             continue;

@@ -13,32 +13,27 @@ typedef struct {
     uint8_t opcode, last;                   /* a range */
     uint8_t prefixes;                       /* those it demands alignment with */
 } Row;
-enum { NONE = 1, P66 = 2, PF3 = 4, PF2 = 8, PACKED = NONE | P66 };
+enum { PACKED = NO_PREFIX | BY_66 };
 
 static const Row map_0f[] = {               /* SDM 2, operands called m128 */
-    {0x14, 0x15, PACKED}, {0x28, 0x29, PACKED}, {0x2b, 0x2b, PACKED}, {0x2c, 0x2d, P66}, {0x51, 0x51, PACKED}, {0x52, 0x53, NONE},
-    {0x54, 0x59, PACKED}, {0x5a, 0x5a, P66}, {0x5b, 0x5b, PACKED | PF3}, {0x5c, 0x5f, PACKED}, {0x60, 0x6d, P66},
-    {0x6f, 0x6f, P66}, {0x70, 0x70, P66 | PF3 | PF2}, {0x74, 0x76, P66}, {0x7c, 0x7d, P66 | PF2}, {0x7f, 0x7f, P66},
-    {0xc2, 0xc2, PACKED}, {0xc6, 0xc6, PACKED}, {0xd0, 0xd0, P66 | PF2}, {0xd1, 0xd5, P66}, {0xd8, 0xe5, P66},
-    {0xe6, 0xe6, P66 | PF2}, {0xe7, 0xef, P66}, {0xf1, 0xf6, P66}, {0xf8, 0xfe, P66},
+    {0x14, 0x15, PACKED}, {0x28, 0x29, PACKED}, {0x2b, 0x2b, PACKED}, {0x2c, 0x2d, BY_66}, {0x51, 0x51, PACKED}, {0x52, 0x53, NO_PREFIX},
+    {0x54, 0x59, PACKED}, {0x5a, 0x5a, BY_66}, {0x5b, 0x5b, PACKED | BY_F3}, {0x5c, 0x5f, PACKED}, {0x60, 0x6d, BY_66},
+    {0x6f, 0x6f, BY_66}, {0x70, 0x70, BY_66 | BY_F3 | BY_F2}, {0x74, 0x76, BY_66}, {0x7c, 0x7d, BY_66 | BY_F2}, {0x7f, 0x7f, BY_66},
+    {0xc2, 0xc2, PACKED}, {0xc6, 0xc6, PACKED}, {0xd0, 0xd0, BY_66 | BY_F2}, {0xd1, 0xd5, BY_66}, {0xd8, 0xe5, BY_66},
+    {0xe6, 0xe6, BY_66 | BY_F2}, {0xe7, 0xef, BY_66}, {0xf1, 0xf6, BY_66}, {0xf8, 0xfe, BY_66},
 };
 static const Row map_0f38[] = {
-    {0x00, 0x0b, P66}, {0x10, 0x17, P66}, {0x1c, 0x1e, P66}, {0x28, 0x2b, P66}, {0x37, 0x41, P66}, {0xdb, 0xdf, P66},
+    {0x00, 0x0b, BY_66}, {0x10, 0x17, BY_66}, {0x1c, 0x1e, BY_66}, {0x28, 0x2b, BY_66}, {0x37, 0x41, BY_66}, {0xdb, 0xdf, BY_66},
 };
-static const Row map_0f3a[] = {{0x08, 0x09, P66}, {0x0c, 0x0f, P66}, {0x40, 0x42, P66}, {0x44, 0x44, P66}, {0xdf, 0xdf, P66}};
+static const Row map_0f3a[] = {{0x08, 0x09, BY_66}, {0x0c, 0x0f, BY_66}, {0x40, 0x42, BY_66}, {0x44, 0x44, BY_66}, {0xdf, 0xdf, BY_66}};
 
-#define LISTED(map, opcode, prefix) listed(map, sizeof map / sizeof *map, opcode, prefix)
+#define LISTED(map, opcode, i) listed(map, sizeof map / sizeof *map, opcode, i)
 
-static uint8_t row_prefix(uint8_t prefix)
+static bool listed(const Row *rows, unsigned count, uint8_t opcode, const Instruction *i)
 {
-    return prefix == 0xf2 ? PF2 : prefix == 0xf3 ? PF3 : prefix ? P66 : NONE;
-}
-
-static bool listed(const Row *rows, unsigned count, uint8_t opcode, uint8_t prefix)
-{
-    for (unsigned i = 0; i < count; i++)
-        if (opcode >= rows[i].opcode && opcode <= rows[i].last)
-            return rows[i].prefixes & row_prefix(prefix);
+    for (unsigned row = 0; row < count; row++)
+        if (opcode >= rows[row].opcode && opcode <= rows[row].last)
+            return rows[row].prefixes & prefix_bit(i);
     return false;
 }
 
@@ -124,11 +119,11 @@ static unsigned traits_0f(Instruction *i)
 
     switch (map) {
     case 0x38:
-        found = LISTED(map_0f38, instruction_byte(i, 2), i->prefix);
+        found = LISTED(map_0f38, instruction_byte(i, 2), i);
         modrm_at = 3;
         break;
     case 0x3a:
-        found = LISTED(map_0f3a, instruction_byte(i, 2), i->prefix);
+        found = LISTED(map_0f3a, instruction_byte(i, 2), i);
         modrm_at = 3;
         break;
     case 0xae:
@@ -136,7 +131,7 @@ static unsigned traits_0f(Instruction *i)
     default:
         if (tests_bit(map) || ((map & 0xf0) == 0x90 && instruction_byte(i, 2) < 0xc0) || exchanges_pair(map, instruction_byte(i, 2)))
             return READS_FLAGS;             /* the second: SETcc to memory */
-        found = LISTED(map_0f, map, i->prefix);
+        found = LISTED(map_0f, map, i);
     }
     if (instruction_byte(i, modrm_at) >= 0xc0)
         return 0;

@@ -98,7 +98,7 @@ void vex_rorx(const Vex *x)
     vex_set_general(x, x->code.reg, count ? operand >> count | operand << (bits_of(x) - count) : operand);
 }
 
-enum { BY_66 = 1, BY_F3 };
+enum { VEX_66 = 1, VEX_F3 };
 
 /* SHLX, SARX, SHRX. */
 void vex_shift_general(const Vex *x)
@@ -107,5 +107,5 @@ void vex_shift_general(const Vex *x)
     unsigned count = general(x, x->code.vvvv) & (bits_of(x) - 1);
     int64_t as_signed = x->code.wide ? (int64_t)operand : (int32_t)operand;
 
-    vex_set_general(x, x->code.reg, x->row->prefix == BY_66 ? operand << count : x->row->prefix == BY_F3 ? (uint64_t)(as_signed >> count) : operand >> count);
+    vex_set_general(x, x->code.reg, x->row->prefix == VEX_66 ? operand << count : x->row->prefix == VEX_F3 ? (uint64_t)(as_signed >> count) : operand >> count);
 }

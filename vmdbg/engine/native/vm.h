@@ -313,6 +313,13 @@ bool instruction_read(Instruction *i, Vm *vm, uint64_t linear);
 uint8_t instruction_byte(Instruction *i, unsigned at);
 unsigned instruction_behind_operand(Instruction *i, unsigned modrm_at);
 
+enum { NO_PREFIX = 1, BY_66 = 2, BY_F3 = 4, BY_F2 = 8, BY_ANY = 15 };  /* sets of the prefixes that tell instructions apart */
+
+static inline uint8_t prefix_bit(const Instruction *i)
+{
+    return i->prefix == 0xf2 ? BY_F2 : i->prefix == 0xf3 ? BY_F3 : i->prefix ? BY_66 : NO_PREFIX;
+}
+
 /* instructions.c */
 enum { DEMANDS_ALIGNMENT = 1, ACCESSES_PORT = 2, STORES_MXCSR = 4, LOCKS_IN_VAIN = 8, READS_FLAGS = 16, LOOPS_BY_ZF = 32, STORES_FROM_PORT = 64, LOADS_PAIR = 128 };
 enum { PAIR_FIRST = 1, PAIR_SECOND };       /* Vm.pair_next */
