@@ -88,7 +88,7 @@ class MediaKeeper:
         """Which there are, in the thread that writes: their hashes follow. Raises OSError."""
         if embed:
             for medium in list(self._media):
-                self._write_medium(medium, medium.image.known_digest or "")
+                self._write_name(medium)
 
     def hash_media(self, *, embed: bool) -> None:
         """Begin with the hashes of all that can be read of media: flush() has them written when they are there."""
@@ -102,11 +102,11 @@ class MediaKeeper:
         if known is None:
             self._hashes.append((medium, self._hashing.submit(self._digest, medium, embed=embed)))
         elif not embed:
-            self._blocks.submit(lambda: self._write_medium(medium, known))
+            self._blocks.submit(partial(self._write_medium, medium, known))
 
     def _added(self, medium: ReadMedium, *, embed: bool) -> None:
         if embed:
-            self._blocks.submit(lambda: self._write_medium(medium, medium.image.known_digest or ""))
+            self._blocks.submit(partial(self._write_name, medium))
         self._hash(medium, embed=embed)
 
     def put_hashes(self) -> None:
@@ -137,6 +137,10 @@ class MediaKeeper:
         self.ignore()
         self._is_over.set()
         self._hashing.shutdown(wait=True, cancel_futures=True)
+
+    def _write_name(self, medium: ReadMedium) -> None:
+        """Before its hash is there."""
+        self._write_medium(medium, medium.image.known_digest or "")
 
     def _write_medium(self, medium: ReadMedium, digest: str) -> None:
         self._blocks.append(Kind.MEDIUM, encode(MediumRecord(medium.name, medium.sectors, digest)))

@@ -291,7 +291,6 @@ class RecordingWriter:
 
     def _failed(self, error: OSError) -> None:
         self._end_thread()
-        self.media.end()
         self.reason = str(error.strerror)
         words = f"{self.path} cannot be written any more: {self.reason}. {self._what_is_left()}"
         self.failure = NotKeptError(words, useless=self._is_useless)
@@ -299,6 +298,7 @@ class RecordingWriter:
             self._on_failure(self.failure)
 
     def _end_thread(self) -> None:
+        self.media.end()  # first: the thread may be waiting for the hash of an image
         for waiting in self._queue:
             waiting.cancel()
         self._thread.shutdown(wait=True, cancel_futures=True)

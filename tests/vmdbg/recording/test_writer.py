@@ -21,7 +21,7 @@ from vmdbg.recording.media_digest import Contents, content_digest
 from vmdbg.recording.reader import open_recording
 from vmdbg.recording.replay import replay, replay_file
 from vmdbg.recording.save import record_on, save_snapshot
-from vmdbg.recording.writer import start_recording
+from vmdbg.recording.writer import RecordingWriter, start_recording
 from vmdbg.timeline.timeline import Timeline
 
 HASHING_ENDS_IN = 60.0
@@ -47,6 +47,14 @@ def hashes_in(path: Path) -> dict[str, str]:
 
 def hashes_of(timeline: Timeline) -> dict[str, str]:
     return {medium.name: content_digest(medium.image) for medium in timeline.machine.media}
+
+
+def hashes_follow(writer: RecordingWriter, timeline: Timeline, hashing: threading.Event) -> None:
+    """The end of the recording, which waits for them."""
+    hashing.set()
+    writer.close()
+    assert hashes_in(writer.path) == hashes_of(timeline)
+    timeline.machine.close()
 
 
 def floppy_timeline() -> Timeline:
@@ -106,10 +114,7 @@ def test_while_media_are_hashed_what_the_guest_does_is_in_the_file(tmp_path: Pat
         writer.flush()
         assert left_of(tmp_path / "r") == digest(timeline.machine)
     assert set(hashes_in(tmp_path / "r").values()) == {""}
-    hashing.set()
-    writer.close()
-    assert hashes_in(tmp_path / "r") == hashes_of(timeline)
-    timeline.machine.close()
+    hashes_follow(writer, timeline, hashing)
 
 
 def test_so_it_is_with_a_medium_that_came_later(tmp_path: Path, hashing: threading.Event) -> None:
@@ -122,10 +127,7 @@ def test_so_it_is_with_a_medium_that_came_later(tmp_path: Path, hashing: threadi
     timeline.run(MARKS[1])
     writer.flush()
     assert left_of(tmp_path / "r") == digest(timeline.machine)
-    hashing.set()
-    writer.close()
-    assert hashes_in(tmp_path / "r") == hashes_of(timeline)
-    timeline.machine.close()
+    hashes_follow(writer, timeline, hashing)
 
 
 def test_what_nobody_wants_any_more_is_not_hashed_to_its_end(tmp_path: Path, hashing: threading.Event) -> None:
