@@ -93,6 +93,37 @@ def test_keys_reach_a_live_guest_and_not_the_past(chromium: Browser) -> None:
         page.until_text("#toast", "this is the past")
 
 
+WATCHED = """(() => {
+  window.emptied = 0;
+  const watch = new MessageChannel();
+  watch.port1.onmessage = () => {
+    if (!vmdbg.console().trim()) window.emptied += 1;
+    watch.port2.postMessage(0);
+  };
+  watch.port2.postMessage(0);
+})()"""
+
+
+def test_the_console_of_another_instant_replaces_the_one_that_is_seen_at_once(chromium: Browser) -> None:
+    with served(*STAND) as (url, _):
+        page = chromium.open(url)
+        page.until_stands()
+        page.do("fill", "#goto", "600000")
+        page.do("press", "Enter")
+        page.until("vmdbg.console().includes('sample kernel')")
+        page.until_stands(tick=600002)
+        page.do("press", "Escape")
+        page.evaluate(WATCHED)
+        said = page.evaluate("vmdbg.console()")
+        for _ in range(5):
+            before = page.text("#tick")
+            page.do("press", "i")
+            page.until(f"document.querySelector('#tick').textContent !== {before!r}")
+            page.until_stands()
+        assert page.evaluate("vmdbg.link.ask('console').then(() => vmdbg.console())") == said
+        assert page.evaluate("window.emptied") == 0
+
+
 def test_a_page_is_read_on_a_phone_without_scrolling_sideways(chromium: Browser) -> None:
     with served(*STAND) as (url, _):
         page = chromium.open(url, "phone", width=390, height=800)

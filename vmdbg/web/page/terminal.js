@@ -82,8 +82,8 @@ export class Console {
     const asked = ++this.#asked;
     const answer = await this.#link.ask("console").catch(() => null);
     if (answer === null || asked !== this.#asked) return;
-    this.#terminal.reset();
-    this.#terminal.write(answer.text);
+    // The reset is part of the text (RIS): `reset()` is at once, but what is written only later, after what waits to be.
+    this.#terminal.write(`\x1bc${answer.text}`);
   }
 
   // The lines that can be read, for those who cannot see a terminal and for tests.
