@@ -114,13 +114,13 @@ def test_the_console_of_another_instant_replaces_the_one_that_is_seen_at_once(ch
         page.until_stands(tick=600002)
         page.do("press", "Escape")
         page.evaluate(WATCHED)
-        said = page.evaluate("vmdbg.console()")
+        said = page.evaluate("vmdbg.console().trim()")
         for _ in range(5):
             before = page.text("#tick")
             page.do("press", "i")
             page.until(f"document.querySelector('#tick').textContent !== {before!r}")
             page.until_stands()
-        assert page.evaluate("vmdbg.link.ask('console').then(() => vmdbg.console())") == said
+        assert page.evaluate("vmdbg.link.ask('console').then(() => vmdbg.console().trim())") == said
         assert page.evaluate("window.emptied") == 0
 
 
