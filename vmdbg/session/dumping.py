@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from vmdbg.cores.address_space import AddressSpace, Memory, address_space, mapped_ranges
 from vmdbg.cores.cpu_notes import cpu_notes
@@ -16,8 +14,8 @@ from vmdbg.cores.kdump import write_kdump
 from vmdbg.debugger.memory import paging_of
 from vmdbg.engine.memory import blocks
 from vmdbg.errors import UserError, VmdbgError
-from vmdbg.files import new_file
 from vmdbg.session.linux import need_linux
+from vmdbg.session.new_files import written_new
 from vmdbg.session.view import View
 from vmdbg.units import Linear, Physical
 
@@ -46,7 +44,7 @@ def dump_core(view: View, path: Path, *, compressed: bool = False) -> Dumped:
     notes = cpu_notes(view.debugger.cpu) + (vmcoreinfo_note(text) if text else b"")
     cut: list[int] = []
     space = _space(view, memory, cut)
-    with _new_file(path) as file:
+    with written_new(path) as file:
         if compressed:
             write_kdump(file, memory, text, notes, _release(text), view.progress)
         else:
@@ -61,7 +59,7 @@ def dump_memory(view: View, path: Path, start: int, end: int, *, physical: bool 
     if end - start > MOST_BYTES:
         raise UserError(f"{end - start:#x} bytes are too many for one file: at most {MOST_BYTES:#x}")
     read = _physical_reader(view) if physical else _linear_reader(view)
-    with _new_file(path) as file:
+    with written_new(path) as file:
         position = start
         while position < end:
             data = read(position, min(CHUNK - position % CHUNK, end - position))
@@ -90,16 +88,6 @@ def _physical_reader(view: View) -> Callable[[int, int], bytes]:
         return memory.read(Physical(address), max(0, min(size, memory.extent(Physical(address)))))
 
     return read
-
-
-@contextmanager
-def _new_file(path: Path) -> Iterator[BinaryIO]:
-    """A file that is not there yet, removed again if it does not become whole. Raises UserError."""
-    try:
-        with new_file(path) as file:
-            yield file
-    except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
 def _memory(view: View) -> list[Memory]:
