@@ -35,7 +35,7 @@ def test_a_page_lets_the_guest_run_steps_and_goes_back(chromium: Browser) -> Non
         page.do("fill", "#goto", "600000")
         page.do("press", "Enter")
         page.until_text("#function", "next_table")
-        assert "paging.c" in page.text("#file")
+        page.until_text("#file", "paging.c")
         page.do("press", "i")
         page.until_stands(tick=600004)
         page.do("press", "I")
@@ -178,6 +178,7 @@ def test_a_notebook_keeps_instants_beside_the_recording_and_compares_them(chromi
             page.do("fill", "#goto", tick)
             page.do("press", "Enter")
             page.until(f"document.querySelector('#tick').textContent.replace(/[^0-9]/g, '') >= {tick}")
+            page.until_stands()
             page.do("press", "m")
             page.do("type", words)
             page.do("press", "Enter")
@@ -194,7 +195,7 @@ def test_a_notebook_keeps_instants_beside_the_recording_and_compares_them(chromi
         page.until_text(".result", "pieces of RAM differ")
         page.do("click", ".note:first-child .link")
         page.until_stands(tick=600002)
-        assert "boot.rec.notes.json" in page.text("#view-notes")
+        page.until_text("#view-notes", "boot.rec.notes.json")
         page.do("fill", ".note:first-child textarea", "the *first*")
         page.do("press", "Tab")
         page.until("vmdbg.link.ask('notes').then((answer) => answer.notes[0].text === 'the *first*')")
@@ -204,7 +205,7 @@ def test_a_notebook_keeps_instants_beside_the_recording_and_compares_them(chromi
         page.until_stands(tick=600002)
         page.do("click", "#tab-notes")
         page.until("document.querySelector('.note textarea')?.value === 'the *first*'")
-        assert page.text(".note:nth-child(2) .link") == "<b>forms</b>"
+        page.until_text(".note:nth-child(2) .link", "<b>forms</b>")
     assert [one for one in chromium.said if "WebSocket" not in one] == []
 
 
