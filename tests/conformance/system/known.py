@@ -21,9 +21,11 @@ STATUS, NW, CD, PG, PAE, SMAP = 0x8D5, 1 << 29, 1 << 30, 1 << 31, 0x20, 1 << 21
 DIRTY, ACCESSED, WRITE = 0x40, 0x20, 2
 GP, SS, PF, DB, UD = 13, 12, 14, 1, 6
 LME = 0x100
+ALWAYS_0 = (1 << 12, 1 << 11 | 1 << 12 | 1 << 14 | 1 << 15)
+"""Of DR6 and of DR7."""
 TASK_16 = 3
 """The type of a busy task state of 16 bits."""
-TSC_AUX, PAT_MSR = 0xC0000103, 0x277
+FMASK, TSC_AUX, PAT_MSR = 0xC0000084, 0xC0000103, 0x277
 MEMORY_TYPES = {0, 1, 4, 5, 6, 7}
 MSRS = (0xC0000080, 0x277, 0x12345, 0xC0001234)
 LINEAR = (0xC0000082, 0xC0000083, 0xC0000100, 0xC0000101, 0xC0000102, 0x175, 0x176)
@@ -118,6 +120,15 @@ def _dirty(name: str, a: int, b: int) -> bool:
     return name.startswith("[") and a ^ b == DIRTY
 
 
+def _of_debug_register(name: str, a: int, b: int) -> bool:
+    """Also where it was read from there."""
+    return not b & ~a and any(not (a ^ b) & ~bits for bits in ALWAYS_0)
+
+
+def _writes_debug_register(case: Case, steps: Sequence[Step]) -> bool:
+    return any(step.code.lstrip(b"\x66")[:2] == b"\x0f\x23" for step in steps)
+
+
 WORDS = (
     Word("RF, and EXT of the error code, where a fault is pushed", lambda case, steps: True, _resume_flag),
     Word("the upper half of a register that SMSW stores 32 bits to", _executes("smsw"), _upper_half),
@@ -131,6 +142,11 @@ WORDS = (
         "the vector in an error code of long mode, which is 16 times it in QEMU",
         lambda case, steps: case.mode.is_long,
         _vector_of_idt,
+    ),
+    Word(
+        "bits of DR6 and DR7 that are always 0 (SDM 3B 18.2), which QEMU keeps",
+        _writes_debug_register,
+        _of_debug_register,
     ),
     Word("ARPL that changes nothing stores in QEMU", _executes("arpl"), _dirty),
     Word("words and dwords at an odd port where nothing is, which QEMU reads as 0", _reads_odd_port, _port_that_is_odd),
@@ -169,8 +185,8 @@ def _not_canonical(step: Step, expected: Result, found: Result) -> bool:
 
 
 def _reserved_half(step: Step, expected: Result, found: Result) -> bool:
-    is_aux = step["rcx"] & 0xFFFFFFFF == TSC_AUX
-    return _faults(step, GP) and step.mnemonic == "wrmsr" and is_aux and bool(step["rdx"] & 0xFFFFFFFF)
+    has_half = step["rcx"] & 0xFFFFFFFF in (FMASK, TSC_AUX)
+    return _faults(step, GP) and step.mnemonic == "wrmsr" and has_half and bool(step["rdx"] & 0xFFFFFFFF)
 
 
 def _bad_control(step: Step, expected: Result, found: Result) -> bool:
@@ -362,7 +378,7 @@ ACTS = (
         "control registers that the SDM forbids (2B, MOV to control registers; 3A 4.4.1), which QEMU takes",
         _bad_control,
     ),
-    Act("bits of IA32_TSC_AUX that are reserved (SDM 4), which QEMU takes", _reserved_half),
+    Act("bits of IA32_FMASK and IA32_TSC_AUX that are reserved (SDM 3A 5.8.8, 4), which QEMU takes", _reserved_half),
     Act("memory types in IA32_PAT that are reserved (SDM 3A 12.12.4), which QEMU takes", _bad_memory_type),
     Act("a null SS whose RPL is not CPL (SDM 2A, LDS; 2B, MOV), which QEMU takes in 64-bit mode", _null_stack),
     Act("the base of a task state or LDT that is not canonical (SDM 2A, LTR), which QEMU takes", _bad_system_base),

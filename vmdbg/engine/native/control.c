@@ -149,11 +149,7 @@ static bool msr_caught(Vm *vm, uint32_t kind, uint32_t msr, uint64_t value, uint
     return listed && vm_catch(vm, kind, host_pc, msr, value);
 }
 
-enum { MSR_TSC = 0x10, MSR_APIC_BASE = 0x1b, APIC_BASE_RESERVED = 0x2ff & ~0x100, APIC_BASE_X2APIC = 0x400 };
-#define MSR_EFER 0xc0000080u
-#define MSR_GS_BASES 0xc0000100u
-#define MSR_TSC_AUX 0xc0000103u
-#define MSR_PAT 0x277u
+enum { MSR_TSC = 0x10, MSR_APIC_BASE = 0x1b, MSR_SYSENTER_CS = 0x174, APIC_BASE_RESERVED = 0x2ff & ~0x100, APIC_BASE_X2APIC = 0x400 };
 
 void __real_helper_rdmsr_x86_64(Env *env);
 void __real_helper_wrmsr_x86_64(Env *env);
@@ -204,12 +200,6 @@ static void write_apic_base(Vm *vm, uint64_t value, uintptr_t host_pc)
     vm->cpu->apic_base = value;
 }
 
-/* Those that Unicorn would keep for features that no CPU model has: MPX, SVM. */
-static bool without_feature(uint32_t msr)
-{
-    return msr == 0xd90 || msr == 0xc0010117;
-}
-
 HELPER void __wrap_helper_rdmsr_x86_64(Env *env)
 {
     Vm *vm = vm_current;
@@ -219,7 +209,7 @@ HELPER void __wrap_helper_rdmsr_x86_64(Env *env)
     if (vm->catch_mask & CATCH_MSR_READ && msr_caught(vm, CATCH_MSR_READ, msr, 0, HERE))
         vm_leave(vm, EXIT_CATCH, HERE);
     uint64_t of_machine_checks;
-    if (without_feature(msr) || (machine_check_concerns(msr) && !machine_check_read(vm->cpu, msr, &of_machine_checks)))
+    if (!msr_is_there(env, msr) || (machine_check_concerns(msr) && !machine_check_read(vm->cpu, msr, &of_machine_checks)))
         raise_exception_err_ra_x86_64(env, 13, 0, HERE);
     if (msr == MSR_TSC)
         return_msr(env, time_stamp(vm, HERE));
@@ -233,29 +223,6 @@ HELPER void __wrap_helper_rdmsr_x86_64(Env *env)
         __real_helper_rdmsr_x86_64(env);
 }
 
-static bool holds_linear(uint32_t msr)
-{
-    return (msr >= MSR_GS_BASES && msr <= MSR_GS_BASES + 2) || msr == 0xc0000082 || msr == 0xc0000083 || msr == 0x175 ||
-           msr == 0x176;
-}
-
-/* Whether one of the page attribute table's eight types is 2, 3 or beyond 7, which are reserved (SDM 3A 12.12.4). */
-static bool has_reserved_type(uint64_t table)
-{
-    uint64_t ones = 0x0101010101010101;
-
-    return table & ones * 0xf8 || (table >> 1 & ~(table >> 2) & ones);
-}
-
-/* SCE, LME and LMA, NXE, each by its feature. */
-static uint64_t known_efer(const Env *env)
-{
-    uint64_t features = env->features[FEAT_EXTENDED_EDX];
-
-    return (features >> 11 & 1 ? EFER_SCE : 0) | (features >> 29 & 1 ? EFER_LME | EFER_LMA : 0) |
-           (features >> 20 & 1 ? EFER_NXE : 0);
-}
-
 HELPER void __wrap_helper_wrmsr_x86_64(Env *env)
 {
     Vm *vm = vm_current;
@@ -266,10 +233,7 @@ HELPER void __wrap_helper_wrmsr_x86_64(Env *env)
     if (vm->catch_mask & CATCH_MSR_WRITE && msr_caught(vm, CATCH_MSR_WRITE, msr, value, HERE))
         vm_leave(vm, EXIT_CATCH, HERE);
     bool of_machine_checks = machine_check_concerns(msr);
-    if (without_feature(msr) || (holds_linear(msr) && !is_canonical(value)) || (msr == MSR_TSC_AUX && value >> 32) ||
-        (msr == MSR_PAT && has_reserved_type(value)) || (of_machine_checks && !machine_check_write(vm->cpu, msr, value)))
-        raise_exception_err_ra_x86_64(env, 13, 0, HERE);
-    if (msr == MSR_EFER && (value & ~known_efer(env) || ((efer ^ value) & EFER_LME && env->cr[0] & CR0_PG)))
+    if (!msr_takes(vm, msr, value) || (of_machine_checks && !machine_check_write(vm->cpu, msr, value)))
         raise_exception_err_ra_x86_64(env, 13, 0, HERE);
     if (msr == MSR_TSC)
         vm->cpu->tsc_offset = value - vm_now(vm, HERE);
@@ -277,6 +241,8 @@ HELPER void __wrap_helper_wrmsr_x86_64(Env *env)
         write_apic_base(vm, value, HERE);
     else if (is_x2apic(env, msr))
         write_apic(vm, msr, value, HERE);
+    else if (msr == MSR_SYSENTER_CS)
+        env->sysenter_cs = (uint32_t)value; /* 16 bits are a selector, as many more are kept (SDM 4 table 2-2) */
     else if (!of_machine_checks)
         __real_helper_wrmsr_x86_64(env);
     if ((env->efer ^ efer) & EFER_NXE) {

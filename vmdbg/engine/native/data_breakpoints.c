@@ -6,6 +6,10 @@
 
 enum { BP_HIT_READ = 0x40, BP_HIT_WRITE = 0x80, BP_HIT = 0xc0, DR6_TRAPS = 15 };
 #define DR6_BD (1u << 13)
+#define DR6_CHANGES 0xe00fu
+#define DR6_ONES 0xffff0ff0u
+#define DR7_CHANGES 0xffff23ffu
+#define DR7_ONES 0x400u
 #define DR7_GD (1u << 13)
 
 int __wrap_cpu_watchpoint_insert_x86_64(Cpu *cpu, uint64_t linear, uint64_t length, int flags, void **made)
@@ -134,6 +138,15 @@ static bool is_alias(Env *env, int reg)
     return (reg == 4 || reg == 5) && !(env->cr[4] & CR4_DE);
 }
 
+/* DR6, DR7 and their aliases have bits that are always 0 and others that are always 1 (SDM 3B 18.2.3, 18.2.4), of a CPU without
+ * RTM and without detection of bus locks. */
+uint64_t kept_of_debug_register(int reg, uint64_t value)
+{
+    if (reg < 4)
+        return value;
+    return reg & 1 ? (value & DR7_CHANGES) | DR7_ONES : (value & DR6_CHANGES) | DR6_ONES;
+}
+
 void __real_helper_set_dr_x86_64(Env *env, int reg, uint64_t value);
 
 __attribute__((noinline)) void __wrap_helper_set_dr_x86_64(Env *env, int reg, uint64_t value)
@@ -143,7 +156,7 @@ __attribute__((noinline)) void __wrap_helper_set_dr_x86_64(Env *env, int reg, ui
         raise_exception_ra_x86_64(env, 6, HERE);
     if (reg >= 4 && value >> 32)
         raise_exception_err_ra_x86_64(env, 13, 0, HERE);
-    __real_helper_set_dr_x86_64(env, reg, value);
+    __real_helper_set_dr_x86_64(env, reg, kept_of_debug_register(reg, value));
 }
 
 __attribute__((noinline)) uint64_t __wrap_helper_get_dr_x86_64(Env *env, int reg)

@@ -117,6 +117,22 @@ static void check_task_gate(Vm *vm, uint32_t vector)
         raise_exception_err_x86_64(env, 13, at | ERROR_IDT);
 }
 
+/* An IRET that faults ends the blocking of NMIs as one that does not (SDM 3A 6.7.1); one that could not be fetched did not begin, nor
+ * did one before which the delivery of something else faulted. */
+static void unblock_nmi(Vm *vm, uint32_t vector)
+{
+    enum { FAULTS_OF_IRET = 1 << 10 | 1 << 11 | 1 << 12 | 1 << 13 | 1 << 14 | 1 << 17, PF = 14, IRET = 0xcf };
+    Env *env = vm->cpu->env;
+    Instruction i;
+
+    if (!(env->hflags2 & HF2_NMI) || vm->external_event || vector > 31 || !(FAULTS_OF_IRET >> vector & 1))
+        return;
+    bool known = instruction_read(&i, vm, env_linear_pc(env)) && !i.locked && i.code[i.opcode_at] == IRET;
+    bool fetched = vector != PF || env->cr[2] - i.linear > i.opcode_at;
+    if (known && fetched)
+        env->hflags2 &= ~HF2_NMI;
+}
+
 /* INT1 is delivered with rip after it, and where that faults it stays at it: so it does for INT n, which a gate's DPL may forbid. */
 static __thread bool delivers_int1;
 
@@ -138,6 +154,8 @@ static void deliver(Vm *vm, uint32_t vector, bool int1)
         data_breakpoint_join(vm);
     else if (!cpu_shadow_is_by_ss(vm->cpu)) /* else they were held back, and come in the handler */
         data_breakpoint_set_hits(vm, 0);    /* reported, or the instruction did not come so far */
+    if (!software)
+        unblock_nmi(vm, vector);
     watch_exception(vm);
     vm->expect_single = vm->in_single = vm->run_alone = vm->breakpoint_suppressed = 0;
     vm->exceptions++;

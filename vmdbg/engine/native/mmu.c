@@ -434,7 +434,7 @@ bool __wrap_x86_cpu_tlb_fill_x86_64(Cpu *cpu, uint64_t linear, int size, int acc
         if (host_pc)
             cpu_restore_state_x86_64(cpu, host_pc, true);
         if (outcome == NOT_CANONICAL)
-            raise_exception_err_ra_x86_64(vm->cpu->env, host_pc && access != MMU_FETCH ? operand_vector(vm) : 13, 0, 0);
+            raise_exception_err_ra_x86_64(vm->cpu->env, access == MMU_FETCH ? 13 : operand_vector(vm, linear, host_pc), 0, 0);
         if (host_pc && access == MMU_LOAD && (outcome & (ERROR_P | ERROR_PK)) != ERROR_P && operand_is_modified(vm))
             outcome |= ERROR_W;
         vm->cpu->env->cr[2] = linear;

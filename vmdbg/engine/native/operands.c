@@ -60,12 +60,35 @@ static bool addresses_stack(Instruction *i)
     return rm == RBP && mode && !(rex & 1);
 }
 
-/* #SS or #GP for an operand of the instruction at rip. */
-int operand_vector(Vm *vm)
+/* Those that have an operand there and another in memory, CALL, PUSH and POP, and far returns, whose selectors name descriptors. */
+static bool works_on_stack_too(Instruction *i)
 {
+    uint8_t opcode = instruction_byte(i, 0), group = instruction_byte(i, 1) >> 3 & 7;
+
+    return opcode == 0xca || opcode == 0xcb || opcode == 0xcf || opcode == 0x8f ||
+           (opcode == 0xff && (group == 2 || group == 3 || group == 6));
+}
+
+static bool is_near_stack(const Vm *vm, uint64_t linear)
+{
+    enum { MOST = 64 };                     /* bytes: no frame is larger */
+
+    return linear - (vm->cpu->env->regs[R_RSP] - MOST) < 2 * MOST;
+}
+
+/* #SS or #GP for what is at `linear`, an operand of the instruction at rip; without `host_pc` something is delivered, or returns far. */
+int operand_vector(Vm *vm, uint64_t linear, uintptr_t host_pc)
+{
+    enum { SS = 12, GP = 13 };
     Instruction i;
 
-    return instruction_at_rip(vm, &i) && (works_on_stack(&i) || (addresses_stack(&i) && !i.by_fs_gs)) ? 12 : 13;
+    if (!host_pc)
+        return is_near_stack(vm, linear) ? SS : GP;
+    if (!instruction_at_rip(vm, &i))
+        return GP;
+    if (works_on_stack(&i) || (addresses_stack(&i) && !i.by_fs_gs))
+        return SS;
+    return works_on_stack_too(&i) && is_near_stack(vm, linear) ? SS : GP;
 }
 
 static bool modifies_0f(Instruction *i)

@@ -79,6 +79,8 @@ HELPER void __wrap_helper_sysexit_x86_64(Env *env, int size)
     interrupt_flag_may_rise(vm_current);
     if (vm_current->catch_mask & CATCH_RING)
         ring_changes(vm_current, 3, HERE);
+    if (!(env->sysenter_cs & 0xfffc))       /* Unicorn asks whether all of it is 0 */
+        raise_exception_err_ra_x86_64(env, GP, 0, HERE);
     check_canonical(env, size, true, env->regs[R_RCX], HERE);
     check_canonical(env, size, true, env->regs[R_RDX], HERE);
     cpu_restore_state_x86_64(ENV_CPU(env), HERE, false);

@@ -182,14 +182,16 @@ static void set_debug_registers(Vm *vm, const VmState *s)
 {
     Env *env = vm->cpu->env;
     Vm *outer = vm_current;
-    bool same = env->dr[7] == s->dr[7] && !memcmp(env->dr, s->dr, 4 * sizeof *s->dr);
+    uint64_t control = kept_of_debug_register(7, s->dr[7]);
+    bool same = env->dr[7] == control && !memcmp(env->dr, s->dr, 4 * sizeof *s->dr);
 
     vm_current = vm;
     if (!same)
         cpu_x86_update_dr7_x86_64(env, 0);
-    memcpy(env->dr, s->dr, 7 * sizeof *s->dr);
+    memcpy(env->dr, s->dr, 4 * sizeof *s->dr);
+    env->dr[6] = kept_of_debug_register(6, s->dr[6]);
     if (!same)
-        cpu_x86_update_dr7_x86_64(env, s->dr[7]);
+        cpu_x86_update_dr7_x86_64(env, control);
     data_breakpoint_set_hits(vm, s->pending_debug);
     vm_current = outer;
 }

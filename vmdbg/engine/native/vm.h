@@ -333,6 +333,10 @@ bool instruction_corrected(Instruction *i);
 uint64_t xsave_components(const Env *env);
 uint32_t xsave_size(uint64_t components);
 
+/* msr.c */
+bool msr_is_there(const Env *env, uint32_t msr);
+bool msr_takes(const Vm *vm, uint32_t msr, uint64_t value);
+
 /* machine_check.c */
 bool machine_check_concerns(uint32_t msr);
 bool machine_check_read(const VmCpu *cpu, uint32_t msr, uint64_t *value);
@@ -367,7 +371,7 @@ void mmx_waits(Env *env, uintptr_t host_pc);
 void mmx_translated(void *tcg, unsigned effect);
 
 /* operands.c: of the instruction at rip */
-int operand_vector(Vm *vm);
+int operand_vector(Vm *vm, uint64_t linear, uintptr_t host_pc);
 bool operand_is_modified(Vm *vm);
 
 /* ports.c */
@@ -388,6 +392,7 @@ void sse_exceptions_begin(Env *env);
 void sse_exceptions_end(Env *env, uintptr_t host_pc);
 
 /* data_breakpoints.c */
+uint64_t kept_of_debug_register(int reg, uint64_t value);
 uint32_t data_breakpoint_page(Vm *vm, uint64_t linear);
 void data_breakpoint_access(Vm *vm, uint64_t linear, uint64_t size, int access, uintptr_t host_pc);
 uint32_t data_breakpoint_hits(Vm *vm);

@@ -20,6 +20,7 @@ from vmdbg.units import Linear, Tick
 GENERAL = ("rax", "rcx", "rdx", "rbx", "rbp", "rsi", "rdi", *(f"r{n}" for n in range(8, 16)))
 PI = (0x4000, 0xC90FDAA22168C235)
 SYSTEM_VALUE = 0x5678_1234_5000
+MEMORY_TYPES = 0x0605_0401_0506_0104
 DR6_BS = 0xFFFF4FF0
 
 
@@ -45,7 +46,7 @@ def _general(cpu: BareCpu, _start: int) -> str:
 def _system(cpu: BareCpu, _start: int) -> str:
     low, high = SYSTEM_VALUE & 0xFFFFFFFF, SYSTEM_VALUE
     wanted = {"cr2": low, "dr0": low, "lstar": high, "fs_base": high, "kernel_gs_base": high, "sysenter_esp": high}
-    wanted["mtrr_fixed0"] = high
+    wanted["mtrr_fixed0"] = MEMORY_TYPES
     return _wrong(**{name: (cpu[name], value) for name, value in wanted.items()})
 
 
@@ -141,7 +142,8 @@ CHECKS = (
     ),
     Check(  # CR2, DR0, LSTAR, FS_BASE, KERNEL_GS_BASE, SYSENTER_ESP, MTRR_FIX64K
         "system registers",
-        "b8005034120f22d00f23c0b9820000c0ba785600000f30b9000100c00f30b9020100c00f30b9750100000f30b9500200000f30",
+        "b8005034120f22d00f23c0b9820000c0ba785600000f30b9000100c00f30b9020100c00f30b9750100000f30"
+        "b804010605ba01040506b9500200000f30",
         _system,
     ),
     Check("x87 and SSE registers", "dbe3d9eb68803f00000fae142448b8f0debc9a78563412664c0f6ef8", _floating),
