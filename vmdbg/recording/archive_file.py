@@ -11,12 +11,13 @@ from devices.disk.overlay import PAGE
 from vmdbg.errors import RecordingError
 from vmdbg.interruption import INTERRUPTION
 from vmdbg.machine.page_stash import nameless_file
-from vmdbg.recording.archives import EMBEDDED, MOST_ARCHIVES, MOST_UNPACKED, Archive
+from vmdbg.recording.archives import EMBEDDED, FORMS, MOST_ARCHIVES, MOST_UNPACKED, Archive
 from vmdbg.recording.content import ContentReader
+from vmdbg.recording.packed_kernel import KernelForm, KernelForms
 from vmdbg.recording.page_ordinals import count_of
 from vmdbg.recording.page_records import Archived
 from vmdbg.recording.recorded_media import SectorFile
-from vmdbg.recording.unpacking import Packing, UnpackingError, unpacker
+from vmdbg.recording.unpacking import Packing, Unpacker, UnpackingError, unpacker
 from vmdbg.units import PAGE_SIZE
 
 _AT_ONCE = 32
@@ -24,40 +25,70 @@ _AT_ONCE = 32
 _DAMAGED = "an archive that pages of a checkpoint are from is damaged: replay without checkpoints"
 
 
-class _Opened:
-    """An archive, unpacked as far as it was asked for into a file that goes with the process.
+class _Output:
+    """What came out of an archive so far, in a file that goes with the process."""
 
-    Invariant: a copy of the process, which shares the file, writes what this one writes, where this one writes it.
-    """
-
-    def __init__(self, archive: Archive) -> None:
-        self.archive = archive
-        self.known = 0
-        """Pages of the medium that are known to be there."""
+    def __init__(self) -> None:
         self.size = 0
-        """Of what is unpacked."""
-        self.lost = False
-        """Whether nothing more comes."""
-        self._unpacker = unpacker(archive.packing)
-        self._fed = 0
         self._file = -1
 
     def read(self, place: int, length: int) -> bytes:
         """Raises OSError."""
         return os.pread(self._file, length, place)
 
-    def unpack(self, pages: Sequence[bytes], room: int) -> None:
-        """Go on with the next pages of the medium, for at most `room` bytes more. Raises OSError, UnpackingError."""
+    def append(self, data: bytes) -> None:
+        """Raises OSError."""
         if self._file < 0:
             self._file = nameless_file()
+        if os.pwrite(self._file, data, self.size) < len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self.size += len(data)
+
+    def close(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+
+class _Opened:
+    """An archive, unpacked as far as it was asked for.
+
+    Invariant: a copy of the process, which shares the files, writes what this one writes, where this one writes it.
+    """
+
+    def __init__(self, archive: Archive) -> None:
+        self.archive = archive
+        self.known = 0
+        """Pages of the medium that are known to be there."""
+        self.lost = False
+        """Whether nothing more comes."""
+        packing = archive.packing
+        self._unpacker: Unpacker | KernelForms = unpacker(packing) if isinstance(packing, Packing) else KernelForms()
+        self._outputs: dict[Packing | KernelForm, _Output] = {}
+        self._fed = 0
+
+    def output(self, form: Packing | KernelForm) -> _Output:
+        return self._outputs.setdefault(form, _Output())
+
+    @property
+    def size(self) -> int:
+        """Of what is unpacked."""
+        return sum(output.size for output in self._outputs.values())
+
+    def unpack(self, pages: Sequence[bytes], room: int) -> None:
+        """Go on with the next pages of the medium, for at most `room` bytes more. Raises OSError, UnpackingError."""
         end, data = self.size + room, b"".join(pages)
-        for unpacked in self._unpacker.feed(data if self._fed else data[self.archive.offset :]):
+        for form, unpacked in self._unpacked(data if self._fed else data[self.archive.offset :]):
             if self.size + len(unpacked) > end:
                 raise UnpackingError(f"it is larger than {MOST_UNPACKED} bytes")
-            if os.pwrite(self._file, unpacked, self.size) < len(unpacked):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            self.size += len(unpacked)
+            self.output(form).append(unpacked)
         self._fed += len(pages)
+
+    def _unpacked(self, data: bytes) -> Iterator[tuple[Packing | KernelForm, bytes]]:
+        if isinstance(self._unpacker, KernelForms):
+            yield from self._unpacker.feed(data)
+        else:
+            yield from ((self.archive.packing, unpacked) for unpacked in self._unpacker.feed(data))
 
     @property
     def next(self) -> int:
@@ -69,9 +100,8 @@ class _Opened:
         return self._unpacker.ended
 
     def close(self) -> None:
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
+        for output in self._outputs.values():
+            output.close()
 
 
 class ArchiveFile:
@@ -109,19 +139,21 @@ class ArchiveFile:
 
     def _open(self, archive: Archive) -> _Opened | None:
         """None if there are too many."""
-        if archive not in self._opened and len(self._opened) < MOST_ARCHIVES:
-            self._opened[archive] = _Opened(archive)
-        return self._opened.get(archive)
+        source = archive.unpacked_as
+        if source not in self._opened and len(self._opened) < MOST_ARCHIVES:
+            self._opened[source] = _Opened(source)
+        return self._opened.get(source)
 
     def read(self, archive: Archive, place: int, length: int) -> bytes:
         """Some bytes of what is unpacked. Raises RecordingError."""
         opened = self._open(archive)
         if opened is None:
             raise RecordingError(_DAMAGED)
+        output = opened.output(archive.packing)
         try:
-            while opened.size < place + length:
+            while output.size < place + length:
                 self._go_on(opened)
-            return opened.read(place, length)
+            return output.read(place, length)
         except (OSError, UnpackingError) as error:
             opened.lost = True
             raise RecordingError(f"{_DAMAGED} ({error})") from error
@@ -147,7 +179,7 @@ class ArchivedPages:
         """Raises RecordingError for what cannot be."""
         self._archives = archives
         self._places, self._lengths = array("I"), array("H")
-        known = pages.packing in Packing.__members__ and pages.number >= 0 and 0 <= pages.offset < PAGE
+        known = pages.packing in FORMS and pages.number >= 0 and 0 <= pages.offset < PAGE
         count = count_of(pages.keys)
         if not known or len(pages.places) != 4 * count or len(pages.lengths) != 2 * count:
             raise RecordingError("a block of pages is damaged: its files do not match its digests")
@@ -155,7 +187,7 @@ class ArchivedPages:
         self._lengths.frombytes(pages.lengths)
         if max(self._lengths, default=0) > PAGE_SIZE or max(self._places, default=0) > MOST_UNPACKED:
             raise RecordingError("a block of pages is damaged: its files are larger than can be")
-        self._archive = Archive(pages.medium, pages.number, pages.offset, Packing[pages.packing])
+        self._archive = Archive(pages.medium, pages.number, pages.offset, FORMS[pages.packing])
         self._pages = pages.pages
         self.size = len(pages.places) + len(pages.lengths)
 

@@ -21,8 +21,8 @@ import zstandard
 from vmdbg.errors import RecordingError
 
 FILE_MAGIC = b"VMDBGREC"
-FORMAT_VERSION = 4
-FORMATS_READ = (2, 3, FORMAT_VERSION)
+FORMAT_VERSION = 5
+FORMATS_READ = (2, 3, 4, FORMAT_VERSION)
 FILE_HEADER = struct.Struct("<8sII")
 BLOCK_MAGIC = b"\xabVMB"
 BLOCK_HEADER = struct.Struct("<4sHHIIQ")
@@ -66,7 +66,7 @@ PAGE_KINDS = frozenset({Kind.PAGES, Kind.DIFFERENCES, Kind.COPIES, Kind.ARCHIVED
 """Pages, each in one block of one of these kinds."""
 CACHE = PAGE_KINDS | {Kind.KEYED_CHECKPOINT, Kind.CHECKPOINT, Kind.INDEX, Kind.PART}
 """What can be lost without losing any of the history, unless the history begins with a snapshot."""
-_LEVELS = dict.fromkeys(Kind, 3) | dict.fromkeys(CACHE, 1) | {Kind.PAGES: 2}
+_LEVELS = dict.fromkeys(Kind, 3) | dict.fromkeys(CACHE, 1) | {Kind.PAGES: 2, Kind.DIFFERENCES: 3}
 """Of zstd: what costs a guest that is recorded more than it saves is not worth it."""
 
 

@@ -11,6 +11,7 @@ from vmdbg.engine.likeness import WORD, Difference, Piece, RecentPages, differen
 from vmdbg.recording.alike_pages import AlikePages
 from vmdbg.recording.archives import EMBEDDED, Archive, Archives, FilePage
 from vmdbg.recording.blocks import Kind
+from vmdbg.recording.packed_kernel import KernelForm
 from vmdbg.recording.page_ordinals import pack_keys, pack_ordinals
 from vmdbg.recording.page_records import PIECE, Archived, Copies, Differences, Pages
 from vmdbg.recording.records import Content
@@ -144,6 +145,8 @@ class PagePacking:
             elif (file_page := self._archives.take(page.key)) is not None:
                 self._depths[page.key] = 0
                 archived.setdefault(file_page.archive, _Archived()).add(page.key, file_page)
+                if file_page.archive.packing is KernelForm.KERNEL:
+                    self._alike.exchange(page)
             elif base is not None and self._depths.get(base.key, _UNFIT) < MOST_DEPTH:
                 alike.append((page, base))
             else:

@@ -5,10 +5,18 @@ from __future__ import annotations
 import enum
 import lzma
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import zstandard
+
+try:
+    from zlib_ng import zlib_ng
+except ImportError:  # there is none for every host
+    _inflater: Callable[[int], _Inflater] = zlib.decompressobj
+    _INFLATER_ERROR: type[Exception] = zlib.error
+else:
+    _inflater, _INFLATER_ERROR = zlib_ng.decompressobj, zlib_ng.error
 
 LARGEST_WINDOW = 1 << 27
 """Bytes that unpacking may keep: what `zstd --ultra -22` and `xz -9` ask for."""
@@ -71,11 +79,23 @@ class _Plain:
         yield data
 
 
+class _Inflater(Protocol):
+    """What zlib and zlib-ng, which takes half the time, have: the same bytes come out of both, cut alike."""
+
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def unconsumed_tail(self) -> bytes: ...
+
+    def decompress(self, data: bytes, /, max_length: int = 0) -> bytes: ...
+
+
 class _Gzip:
     """Without its checksum, which takes a fifth of the time: pages have digests of their own."""
 
     def __init__(self) -> None:
-        self._unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
+        self._unpacker = _inflater(-zlib.MAX_WBITS)
         self._header = bytearray()
         self._begun = False
 
@@ -87,9 +107,9 @@ class _Gzip:
         if not self._begun:
             self._header += data
             size = _gzip_header(self._header)
-            if len(self._header) > _LONGEST_HEADER:
-                raise UnpackingError("it is no gzip file")
             if not size:
+                if len(self._header) > _LONGEST_HEADER:
+                    raise UnpackingError("it is no gzip file")
                 return
             self._begun, data = True, bytes(self._header[size:])
         yield from self._inflated(data)
@@ -99,7 +119,7 @@ class _Gzip:
         while (data or size == _STEP) and not self.ended:
             try:
                 unpacked = self._unpacker.decompress(data, _STEP)
-            except zlib.error as error:
+            except _INFLATER_ERROR as error:
                 raise UnpackingError(str(error)) from error
             data, size = self._unpacker.unconsumed_tail, len(unpacked)
             yield unpacked
@@ -121,9 +141,23 @@ def _gzip_header(data: bytearray) -> int:
     return at if at <= len(data) else 0
 
 
-class _Xz:
-    def __init__(self) -> None:
-        self._unpacker = lzma.LZMADecompressor(lzma.FORMAT_XZ, LARGEST_WINDOW)
+class Decompressor(Protocol):
+    """What lzma and bz2 have."""
+
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def needs_input(self) -> bool: ...
+
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes: ...
+
+
+class Stepwise:
+    """What comes in steps of a size that can be told."""
+
+    def __init__(self, unpacker: Decompressor) -> None:
+        self._unpacker = unpacker
 
     @property
     def ended(self) -> bool:
@@ -134,7 +168,7 @@ class _Xz:
         while more and not self.ended:
             try:
                 unpacked = self._unpacker.decompress(data, _STEP)
-            except (lzma.LZMAError, MemoryError) as error:
+            except (lzma.LZMAError, OSError, ValueError, MemoryError) as error:
                 raise UnpackingError(str(error)) from error
             data, more = b"", not self._unpacker.needs_input
             yield unpacked
@@ -164,7 +198,7 @@ def unpacker(packing: Packing) -> Unpacker:
         case Packing.GZIP:
             return _Gzip()
         case Packing.XZ:
-            return _Xz()
+            return Stepwise(lzma.LZMADecompressor(lzma.FORMAT_XZ, LARGEST_WINDOW))
         case Packing.ZSTD:
             return _Zstd()
         case Packing.NONE:

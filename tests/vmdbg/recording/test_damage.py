@@ -127,7 +127,7 @@ def test_another_format_is_refused(recorded: Recorded, tmp_path: Path) -> None:
     whole[:16] = FILE_HEADER.pack(b"VMDBGREC", 99, 0)
     path = tmp_path / "future"
     path.write_bytes(whole)
-    with pytest.raises(RecordingError, match="recording format 99, but this vmdbg reads formats 2, 3 and 4"):
+    with pytest.raises(RecordingError, match="recording format 99, but this vmdbg reads formats 2, 3, 4 and 5"):
         open_recording(path)
 
 

@@ -9,12 +9,16 @@ from pathlib import Path
 import pytest
 
 import vmdbg
+from tests.guests.boot_media import config, isolinux_iso
 from tests.linux_assets import PROMPT, busybox_initrd, cloud_kernel, cloud_modules
 from tests.vmdbg.cli.vmdbg_process import errors
 from tests.vmdbg.cli.vmdbg_process import vmdbg as vmdbg_process
 from vmdbg.machine.digest import Digest
 from vmdbg.machine.snapshot import Position
-from vmdbg.recording.blocks import CACHE, Block, Kind, scan
+from vmdbg.recording.blocks import CACHE, Block, Kind, read_payload, scan
+from vmdbg.recording.page_ordinals import count_of
+from vmdbg.recording.page_records import Archived
+from vmdbg.recording.records import decode
 
 TYPED = b"uname -a\necho $((6*7))\nls /proc | wc -l\npoweroff -f\n"
 LOG = 64 << 10
@@ -85,6 +89,25 @@ def test_what_is_unpacked_from_an_initrd_comes_back_into_memory(packed: bool, tm
         assert Kind.ARCHIVED in {
             one.kind for one in scan(file, (tmp_path / "r").stat().st_size) if isinstance(one, Block)
         }
+    comes_to_the_same_from_any_checkpoint(tmp_path / "r", end, expected)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_kernel_that_unpacks_itself_comes_back_into_memory(tmp_path: Path) -> None:
+    """It is in the recording as it was read of a disc."""
+    menu = config("/boot/kernel", "console=ttyS0 panic=-1")
+    disc = tmp_path / "disc.iso"
+    isolinux_iso(disc, {"isolinux/isolinux.cfg": menu, "boot/kernel": cloud_kernel().read_bytes()})
+    with vmdbg.launch(cdroms=[str(disc)], memory="160M", record=tmp_path / "r") as recorded:
+        recorded.expect("Kernel panic", patience=200_000_000_000)
+        end, expected = recorded.position, recorded.digest()
+    with (tmp_path / "r").open("rb") as file:
+        blocks = scan(file, (tmp_path / "r").stat().st_size)
+        there = [one for one in blocks if isinstance(one, Block) and one.kind == Kind.ARCHIVED]
+        pages = [decode(read_payload(file, one), Archived, "a block") for one in there]
+    assert {some.packing for some in pages} == {"KERNEL"}
+    assert sum(count_of(some.keys) for some in pages) > 1000
     comes_to_the_same_from_any_checkpoint(tmp_path / "r", end, expected)
 
 
