@@ -18,7 +18,7 @@ from vmdbg.x86.descriptor_tables import DescriptorTables, Table, read_table
 from vmdbg.x86.descriptors import Gate, Segment, Selector, UnusedDescriptor, decode_gate
 from vmdbg.x86.exceptions import DOUBLE_FAULT, PAGE_FAULT, vector_name
 from vmdbg.x86.fields import changed_words
-from vmdbg.x86.instruction import MAX_LENGTH, Instruction, OperandAccess
+from vmdbg.x86.instruction import MAX_LENGTH, Instruction, Kind, OperandAccess
 from vmdbg.x86.interrupt_tables import read_idt
 from vmdbg.x86.mode import Width
 from vmdbg.x86.msr import BY_INDEX as MSRS
@@ -225,6 +225,8 @@ class _Fault:
         yield from self._operands(instruction)
         if instruction.mnemonic.startswith(("iret", "retf", "lret")):
             yield from self._returned_to(instruction)
+        elif instruction.width is Width.BITS64 and Kind.FAR not in instruction.kind:
+            yield from self._led_to(instruction)
 
     def _privilege(self, instruction: Instruction) -> Iterator[str]:
         ring, word = self._delivery.cpl, instruction.mnemonic
@@ -278,6 +280,20 @@ class _Fault:
             selector = self._read_register(operand.segment)
             if instruction.width is not Width.BITS64 and self._mode.is_protected and not selector & 0xFFFC:
                 yield f"{instruction} goes through {operand.segment.upper()}, which is null"
+
+    def _led_to(self, instruction: Instruction) -> Iterator[str]:
+        """Where a near jump, call or return of 64-bit code would go on."""
+        if Kind.RETURN in instruction.kind:
+            place: int | None = self._delivery.rsp
+        elif instruction.kind & (Kind.CALL | Kind.JUMP) and Kind.INDIRECT in instruction.kind:
+            operands = instruction.memory
+            place = effective_address(instruction, operands[0], self._register) if operands else None
+        else:
+            return
+        data = self._read(place, 8) if place is not None else self._register(instruction.operands).to_bytes(8, "little")
+        target = int.from_bytes(data, "little")
+        if len(data) == 8 and not is_canonical(target, _LINEAR_BITS):
+            yield f"{instruction} would lead to {target:#x}, which is not canonical"
 
     def _returned_to(self, instruction: Instruction) -> Iterator[str]:
         """What IRET or a far RET finds on the stack."""

@@ -155,7 +155,10 @@ def test_protected_mode(body: str, vector: int, words: str) -> None:
     ("body", "vector", "words"),
     [
         ("mov rax, 0x8000000000000000\n mov rbx, [rax + 8]", 13, "is at 0x8000000000000008, which is not canonical"),
-        ("mov rax, 0x8000000000000000\n jmp rax", 13, "not canonical"),
+        ("mov rax, 0x8000000000000000\n jmp rax", 13, "jmp rax would lead to 0x8000000000000000, which is"),
+        ("mov rax, 0x8000000000000000\n call rax", 13, "call rax would lead to 0x8000000000000000, which is"),
+        ("mov rax, 0x4141414141414141\n push rax\n ret", 13, "ret would lead to 0x4141414141414141, which is"),
+        ("mov rax, 0x4141414141414141\n push rax\n jmp [rsp]", 13, "would lead to 0x4141414141414141, which is not"),
         ("mov eax, 0x5\n mov cr8, rax\n mov eax, 16\n mov cr8, rax", 13, "cr8 cannot become 0x10"),
         ("mov rax, 0x100000011\n mov cr0, rax", 13, "bits above 31"),
         ("mov eax, 0x11\n mov cr0, rax", 13, "64-bit code cannot turn paging off"),

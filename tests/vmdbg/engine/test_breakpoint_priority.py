@@ -13,7 +13,7 @@ from vmdbg.units import Linear, Physical, Tick
 
 NX_PAGE, SUPERVISOR_PAGE, FRESH_PAGE = 13 << 12, 12 << 12, 11 << 12
 UNMAPPED, NOT_CANONICAL = 0xDEAD_0123, 0x1234_5678_9ABC_DEF0
-NOWHERE = [0, UNMAPPED, NX_PAGE + 8, WINDOW + 0x10, NOT_CANONICAL, 0xFFFF_8000_0000_0000]
+NOWHERE = [0, UNMAPPED, NX_PAGE + 8, WINDOW + 0x10, 0xFFFF_8000_0000_0000]
 ARRIVALS = {
     "jmp": "mov rax, {at}\njmp rax",
     "call": "mov rax, {at}\ncall rax",
@@ -43,9 +43,9 @@ def _run(cpu: BareCpu, over: bool = False) -> object:
     return cpu.engine.run(Tick(cpu.engine.clock + 10_000), over_breakpoint=over)
 
 
-@pytest.mark.parametrize("how", ["iret", "far"])
-def test_a_far_return_to_an_address_that_is_not_canonical_never_arrives(cpu: BareCpu, how: str) -> None:
-    """#GP(0) at the return (SDM 2A, IRET; 2B, RET)."""
+@pytest.mark.parametrize("how", ARRIVALS)
+def test_what_leads_to_an_address_that_is_not_canonical_never_arrives(cpu: BareCpu, how: str) -> None:
+    """#GP(0) at the jump or return (SDM 2A, CALL, IRET, JMP; 2B, RET)."""
     _load(cpu, ARRIVALS[how].format(at=NOT_CANONICAL))
     cpu.engine.set_breakpoints(Breakpoints((Linear(NOT_CANONICAL),)))
     assert _run(cpu) == Halted()
@@ -56,7 +56,7 @@ def test_a_far_return_to_an_address_that_is_not_canonical_never_arrives(cpu: Bar
 
 @pytest.mark.parametrize(
     ("how", "at"),
-    [(how, at) for how in ARRIVALS for at in NOWHERE if at != NOT_CANONICAL or how not in ("iret", "far")],
+    [(how, at) for how in ARRIVALS for at in NOWHERE],
     ids=lambda value: hex(value) if isinstance(value, int) else value,
 )
 def test_a_jump_to_nowhere_is_met_before_it_fails(cpu: BareCpu, how: str, at: int) -> None:
@@ -70,7 +70,18 @@ def test_a_jump_to_nowhere_is_met_before_it_fails(cpu: BareCpu, how: str, at: in
     else:
         assert failed == Halted()
         fault = cpu.engine.deliveries()[0]
-        assert (fault.vector, fault.rip) == (13 if at == NOT_CANONICAL else 14, at)
+        assert (fault.vector, fault.rip) == (14, at)
+
+
+def test_a_breakpoint_at_no_address_where_rip_was_set_is_met_before_the_fetch_fails(cpu: BareCpu) -> None:
+    _load(cpu, "nop")
+    cpu.engine.set_breakpoints(Breakpoints((Linear(NOT_CANONICAL),)))
+    cpu.engine.write_registers({"rip": NOT_CANONICAL})
+    assert _run(cpu) == BreakpointHit()
+    assert (cpu.engine.linear_pc, cpu.engine.delivery_count) == (NOT_CANONICAL, 0)
+    assert _run(cpu, over=True) == Halted()
+    fault = cpu.engine.deliveries()[0]
+    assert (fault.vector, fault.rip) == (13, NOT_CANONICAL)
 
 
 @pytest.mark.parametrize("at", [*NOWHERE, FRESH_PAGE], ids=hex)

@@ -197,6 +197,7 @@ WRAPPED = [
     "helper_rsqrtss_x86_64",
     "helper_set_dr_x86_64",
     "helper_sqrtpd_x86_64",
+    "helper_single_step_x86_64",
     "helper_sqrtps_x86_64",
     "helper_sqrtsd_x86_64",
     "helper_sqrtss_x86_64",

@@ -4,7 +4,7 @@
  */
 #include "vm.h"
 
-enum { REX_B = 1, REX_R = 4, REX_W = 8, GROUP_BITS = 0x38, GROUP_NEG = 0x18, REGISTERS = 0xc0, IGNORED_IN_64_BIT = 0x2e };
+enum { REX_B = 1, REX_R = 4, REX_W = 8, GROUP_BITS = 0x38, GROUP_NEG = 0x18, GROUP_CALL = 0x10, GROUP_JMP = 0x20, REGISTERS = 0xc0, IGNORED_IN_64_BIT = 0x2e };
 
 /* Those of map 0F that F3, F2 and 66 tell apart, in this order (SDM 2A 2.1.2 and the opcode map, table A-3). */
 static bool is_told_by_prefix(uint8_t opcode)
@@ -131,10 +131,20 @@ static bool is_missing(Instruction *i)
     return false;
 }
 
+/* 66 before a near branch of 64-bit code is ignored by Intel's CPUs (SDM 2A, CALL; AMD's make it one of 16 bits). */
+static bool correct_near_branch(Instruction *i)
+{
+    enum { REX_OF_NOTHING = 0x40 };
+
+    return i->code64 && i->operand_size >= 0 && cpuid_is_intel(vm_current->cpu) && replace_66(i, REX_OF_NOTHING);
+}
+
 static bool correct_0f(Instruction *i)
 {
     uint8_t opcode = instruction_byte(i, 1);
 
+    if ((opcode & 0xf0) == 0x80)
+        return correct_near_branch(i);
     if ((opcode & 0xfc) == 0x20) {
         i->refused = names_no_register(i, opcode & 1);
         return false;
@@ -178,6 +188,11 @@ bool instruction_corrected(Instruction *i)
         corrected = correct_0f(i);
         i->refused |= is_missing(i);
         return corrected || i->refused;
+    case 0x70 ... 0x7f: case 0xc2: case 0xc3: case 0xe0 ... 0xe3: case 0xe8: case 0xe9: case 0xeb:
+        return correct_near_branch(i);
+    case 0xff:
+        return ((instruction_byte(i, 1) & GROUP_BITS) == GROUP_CALL || (instruction_byte(i, 1) & GROUP_BITS) == GROUP_JMP) &&
+               correct_near_branch(i);
     case 0xa6: case 0xa7: case 0xae: case 0xaf:     /* CMPS, SCAS */
         return settle_repeats(i);
     case 0x9e: case 0x9f:                   /* SAHF, LAHF: with REX, AH is not SPL */

@@ -249,10 +249,11 @@ static const void *from_table(Vm *vm, uint64_t pc, uint64_t cs_base, uint32_t fl
 }
 
 /* May raise what a fetch raises. */
-static __attribute__((noinline)) const void *from_afar(Vm *vm, uint64_t pc, uint64_t cs_base, uint32_t flags)
+static __attribute__((noinline)) const void *from_afar(Vm *vm, uint64_t pc, uint64_t cs_base, uint32_t flags, uintptr_t host_pc)
 {
     NearJump *jumps = near_jumps(vm, pc);
 
+    near_branch_settle(vm, host_pc);
     if (CPU_INTERRUPT_REQUEST(vm->cpu->qemu) & CPU_INTERRUPT_HARD)
         return epilogue(vm);                /* a fetch can fault, set A bits and fill the TLB: not before that */
     uint64_t at = fetched_from(vm, vm->cpu->env, pc);
@@ -284,7 +285,7 @@ const void *__wrap_helper_lookup_tb_ptr_x86_64(Env *env)
         return jumps[0].code;
     if (is_for(&jumps[1], pc, cs_base, flags) && jumps[1].generation == generation)
         return jumps[1].code;
-    return from_afar(vm, pc, cs_base, flags);
+    return from_afar(vm, pc, cs_base, flags, (uintptr_t)__builtin_return_address(0));
 }
 
 bool __real_qht_remove(void *table, const Block *block, uint32_t hash);

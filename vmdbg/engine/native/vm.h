@@ -333,6 +333,9 @@ bool instruction_corrected(Instruction *i);
 uint64_t xsave_components(const Env *env);
 uint32_t xsave_size(uint64_t components);
 
+/* near_branches.c */
+void near_branch_settle(Vm *vm, uintptr_t host_pc);
+
 /* msr.c */
 bool msr_is_there(const Env *env, uint32_t msr);
 bool msr_takes(const Vm *vm, uint32_t msr, uint64_t value);
