@@ -30,7 +30,7 @@ from vmdbg.recording.content import ContentReader
 from vmdbg.recording.meta import check_meta, other_build, read_origin
 from vmdbg.recording.page_file import PageFile
 from vmdbg.recording.page_ordinals import KEY_SIZE
-from vmdbg.recording.part_packing import PartUnpacking
+from vmdbg.recording.part_packing import PartBlock, PartUnpacking
 from vmdbg.recording.recorded_answers import BlobFile, check_answers, recorded_folders
 from vmdbg.recording.recorded_media import MOST_MEDIA, SectorFile, check_medium, recorded_media
 from vmdbg.recording.records import (
@@ -48,6 +48,7 @@ from vmdbg.recording.records import (
     decode_input,
     decode_part,
 )
+from vmdbg.recording.streamed_parts import StreamedParts
 from vmdbg.timeline.history import PlacedInput
 from vmdbg.timeline.history_index import Part
 from vmdbg.timeline.origin import Origin
@@ -157,7 +158,7 @@ class _Reading:
         self._next_inputs = 0
         self._console = self._inputs = 0
         self._unpacking = CheckpointUnpacking()
-        self._parts = PartUnpacking()
+        self._parts, self._earlier_parts = PartUnpacking(), StreamedParts()
         blocks = self._indexed(size) or list(scan(file, size))
         meta = self._meta(blocks, path)
         sectors, contents = SectorFile(file), ContentReader()
@@ -247,9 +248,8 @@ class _Reading:
                 recording.checkpoints += self._unpacking.unpack(block)
             case Kind.BASE:
                 recording.base = decode(payload, CheckpointRecord, "the snapshot it begins with")
-            case Kind.PART:
-                part = self._parts.unpack(decode(payload, PartRecord, "part of the history index"))
-                recording.parts.append(decode_part(part))
+            case Kind.PART | Kind.EARLIER_PART:
+                recording.parts.append(self._part(kind, payload))
             case Kind.END:
                 end = decode(payload, End, "the end mark")
                 self._broken |= Position(Tick(end.tick), end.phase) > recording.end
@@ -257,6 +257,12 @@ class _Reading:
                 recording.why = printable(end.why[:LONGEST_WHY])
             case _:
                 pass
+
+    def _part(self, kind: Kind, payload: bytes) -> Part:
+        what = "part of the history index"
+        if kind == Kind.PART:
+            return decode_part(self._parts.unpack(decode(payload, PartBlock, what)), whole=True)
+        return decode_part(self._earlier_parts.unpack(decode(payload, PartRecord, what)))
 
     def _take_console(self, pieces: list[ConsolePiece]) -> None:
         size = sum(len(piece.data) for piece in pieces)

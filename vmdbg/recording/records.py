@@ -360,8 +360,8 @@ def _decode_request(one: RequestRecord, since: int) -> DiskRequest:
     )
 
 
-def decode_part(record: PartRecord) -> Part:
-    """Raises RecordingError if it makes no sense."""
+def decode_part(record: PartRecord, *, whole: bool = False) -> Part:
+    """`whole`: its columns are known to be. Raises RecordingError if it makes no sense."""
     start, end = Position(Tick(record.tick), record.phase), Position(Tick(record.until_tick), record.until_phase)
     events = frozenset(event for event in EVENTS if event.name in record.events)
     vectors = (record.exceptions, record.interrupts)
@@ -380,5 +380,5 @@ def decode_part(record: PartRecord) -> Part:
     touched = Touched(
         record.rows, record.ports, exceptions, interrupts, events, *ended, record.written, known, record.columns
     )
-    touched.check()
+    touched.check(whole=whole)
     return Part(start, end, touched)

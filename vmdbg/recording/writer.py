@@ -21,7 +21,7 @@ from vmdbg.recording.content import pieces
 from vmdbg.recording.media_keeper import MediaKeeper
 from vmdbg.recording.meta import check_can_leave_out, make_meta
 from vmdbg.recording.page_packing import PagePacking
-from vmdbg.recording.part_packing import PartPacking
+from vmdbg.recording.part_packing import PartBlock, PartPacking
 from vmdbg.recording.records import (
     CheckpointRecord,
     ConsolePiece,
@@ -171,7 +171,11 @@ class RecordingWriter:
 
     def on_part(self, part: Part) -> None:
         if self._checkpoints and self.failure is None:
-            self.submit(lambda: self.append(Kind.PART, encode(self._packed_parts.pack(part))))
+            self.submit(partial(self._write_part, part))
+
+    def _write_part(self, part: Part) -> None:
+        packed = self._packed_parts.pack(part)
+        self.append(Kind.PART if isinstance(packed, PartBlock) else Kind.EARLIER_PART, encode(packed))
 
     def on_advance(self, position: Position) -> None:
         if self._pending or time.monotonic() - self._flushed_at >= FLUSH_SECONDS:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from array import array
-from itertools import accumulate, compress
+from itertools import accumulate, compress, pairwise, repeat
 from operator import add
 from typing import NamedTuple
 
 import zstandard
 
+from vmdbg.engine.touched_coding import PackedRows
 from vmdbg.engine.touches import FETCH, WRITE, Touches
 from vmdbg.errors import RecordingError
 from vmdbg.timeline.byte_planes import join, split
@@ -43,27 +45,44 @@ def pack(touches: Touches) -> bytes:
     same way; `kinds`; `lines` where there were fetches, `written` where there were writes; of `words` a byte for each
     line that was written, where these are some and not all of a page's.
     """
-    kinds = touches.kinds
-    written = array("Q", compress(array("Q", touches.written), kinds.translate(_WRITES)))
-    words = compress(array("Q", touches.words), kinds.translate(_WRITES))
+    return framed(data_of(packed_rows(touches)))
+
+
+def packed_rows(touches: Touches) -> PackedRows:
+    """Without what a row says nothing of."""
+    writes = touches.kinds.translate(_WRITES)
+    lines = array("Q", compress(array("Q", touches.lines), touches.kinds.translate(_FETCHES)))
+    written = array("Q", compress(array("Q", touches.written), writes))
+    words = compress(array("Q", touches.words), writes)
     partial = [
         line.to_bytes(8, "little")[: lines.bit_count()]
         for lines, line in zip(written, words, strict=True)
         if lines != _ALL
     ]
-    return framed(
-        b"".join(
-            (
-                len(kinds).to_bytes(_COUNT, "little"),
-                split(touches.linear, 8),
-                split(touches.physical, 4),
-                kinds,
-                array("Q", compress(array("Q", touches.lines), kinds.translate(_FETCHES))).tobytes(),
-                written.tobytes(),
-                *partial,
-            )
-        )
-    )
+    columns = (lines.tobytes(), written.tobytes(), b"".join(partial))
+    return PackedRows(touches.linear, touches.physical, touches.kinds, *columns)
+
+
+def data_of(rows: PackedRows) -> bytes:
+    """What pack() makes a frame of."""
+    steps, farther = split(rows.steps, 8), split(rows.farther, 4)
+    return b"".join((len(rows.kinds).to_bytes(_COUNT, "little"), steps, farther, *rows[2:]))
+
+
+def rows_in(data: bytes) -> PackedRows:
+    """What data_of() was given. Raises RecordingError if it is cut off, or of more rows than a part can have."""
+    count = int.from_bytes(data[:_COUNT], "little")
+    kinds = _COUNT + _PLANES * count
+    lines = kinds + count
+    fetches, writes = (data[kinds:lines].translate(those).count(1) for those in (_FETCHES, _WRITES))
+    written = lines + 8 * fetches
+    words = written + 8 * writes
+    if count > MOST_ROWS or words > len(data):
+        raise _damaged()
+    farther = _COUNT + 8 * count
+    steps = join(data[_COUNT:farther], 8)
+    cuts = pairwise((kinds, lines, written, words, len(data)))
+    return PackedRows(steps, join(data[farther:kinds], 4), *(data[at:end] for at, end in cuts))
 
 
 def framed(columns: bytes) -> bytes:
@@ -81,18 +100,11 @@ NOTHING = pack(Touches(b"", b"", b"", b"", b"", b""))
 
 def unpack(packed: bytes) -> Columns:
     """Raises RecordingError if that was not packed here."""
-    data = unframed(packed)
-    count = int.from_bytes(data[:_COUNT], "little")
-    at = _COUNT + _PLANES * count
-    if at + count > len(data):
-        raise _damaged()
-    steps = array("Q", join(data[_COUNT : _COUNT + 8 * count], 8))
-    farther = array("I", join(data[_COUNT + 8 * count : at], 4))
-    kinds = data[at : at + count]
-    lines, at = _spread(data, at + count, kinds.translate(_FETCHES))
-    written, at = _spread(data, at, kinds.translate(_WRITES))
-    linear, physical = _pages(steps, farther)
-    return Columns(linear, lines, physical, kinds, written, _words(written, data[at:]))
+    rows = rows_in(unframed(packed))
+    lines = _spread(rows.lines, rows.kinds.translate(_FETCHES))
+    written = _spread(rows.written, rows.kinds.translate(_WRITES))
+    linear, physical = _pages(array("Q", rows.steps), array("I", rows.farther))
+    return Columns(linear, lines, physical, rows.kinds, written, _words(written, rows.words))
 
 
 def unpack_two(rows: bytes, written: bytes) -> Columns:
@@ -114,30 +126,33 @@ def unpack_two(rows: bytes, written: bytes) -> Columns:
 
 def _pages(steps: array[int], farther: array[int]) -> tuple[array[int], array[int]]:
     """The linear and the physical ones."""
-    linear = array("Q", (page & _ALL for page in accumulate(steps)))
-    return linear, array("I", (page & 0xFFFFFFFF for page in accumulate(map(add, steps, farther))))
+    sums, others = accumulate(steps), accumulate(map(add, steps, farther))
+    try:
+        return array("Q", sums), _low_halves(array("Q", others))
+    except OverflowError:  # they do not ascend, as what a guest touches does
+        linear = array("Q", (page & _ALL for page in accumulate(steps)))
+        return linear, array("I", (page & 0xFFFFFFFF for page in accumulate(map(add, steps, farther))))
 
 
-def _spread(data: bytes, at: int, has_one: bytes) -> tuple[array[int], int]:
-    """A number for each row, 0 if it has none, and where in `data` these end."""
-    end = at + 8 * sum(has_one)
-    if end > len(data):
-        raise _damaged()
+def _low_halves(numbers: array[int]) -> array[int]:
+    return array("I", numbers.tobytes())[sys.byteorder == "big" :: 2]
+
+
+def _spread(numbers: bytes, has_one: bytes) -> array[int]:
+    """A number for each row, 0 if it has none."""
     spread = array("Q", bytes(8 * len(has_one)))
-    for row, number in zip(compress(range(len(has_one)), has_one), array("Q", data[at:end]), strict=True):
+    for row, number in zip(compress(range(len(has_one)), has_one), array("Q", numbers), strict=True):
         spread[row] = number
-    return spread, end
+    return spread
 
 
 def _words(written: array[int], data: bytes) -> array[int]:
-    words, at = array("Q", bytes(8 * len(written))), 0
-    for row, lines in enumerate(written):
-        if lines == _ALL:
-            words[row] = _ALL
-        elif lines:
-            end = at + min(_MOST_WORDS, lines.bit_count())
-            words[row] = int.from_bytes(data[at:end], "little")
-            at = end
+    words, at = array("Q", map({_ALL: _ALL}.get, written, repeat(0))), 0
+    partial = [(row, lines) for row, lines in enumerate(written) if lines and lines != _ALL]
+    for row, lines in partial:
+        end = at + min(_MOST_WORDS, lines.bit_count())
+        words[row] = int.from_bytes(data[at:end], "little")
+        at = end
     if at != len(data):
         raise _damaged()
     return words

@@ -1,22 +1,30 @@
-"""Recordings as builds before ordinals wrote them: each page by its digest, each state as it is."""
+"""Recordings as earlier builds wrote them: of format 4, and of format 3 from before ordinals, each page by its digest,
+each state as it is.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import msgspec
+import xxhash
+import zstandard
 
 from vmdbg.recording.blocks import FILE_HEADER, FILE_MAGIC, PAGE_KINDS, Block, BlockWriter, Kind, read_payload, scan
 from vmdbg.recording.checkpoint_packing import CheckpointBlock, CheckpointUnpacking
-from vmdbg.recording.part_packing import PartUnpacking
-from vmdbg.recording.records import PartRecord, decode, encode
+from vmdbg.recording.part_packing import PartBlock, PartUnpacking
+from vmdbg.recording.records import PartRecord, decode, encode, encode_part
+from vmdbg.recording.streamed_parts import MOST_TOGETHER
+from vmdbg.timeline.history_index import Part
+from vmdbg.timeline.touched_packing import unframed
 
-FORMAT = 3
 _KEY = 16
 
 
 class Older:
     """What was said by ordinals, and by what came before it, said in full."""
+
+    number = 3
 
     def __init__(self) -> None:
         self._keys = [b""]
@@ -42,7 +50,7 @@ class Older:
         if kind in PAGE_KINDS:
             return kind, encode(self._page_block(kind, msgspec.msgpack.decode(payload)))
         if kind == Kind.PART:
-            return kind, encode(self._parts.unpack(decode(payload, PartRecord, "")))
+            return Kind.EARLIER_PART, encode(self._parts.unpack(decode(payload, PartBlock, "")))
         if kind != Kind.CHECKPOINT:
             return kind, payload
         (record,) = self._unpacking.unpack(decode(payload, CheckpointBlock, ""))
@@ -54,9 +62,45 @@ class Older:
         )
 
 
-def make_older(source: Path, path: Path) -> Path:
+class Streaming:
+    """Parts as format 4 has them."""
+
+    def __init__(self) -> None:
+        self._packer = zstandard.ZstdCompressor(level=9)
+        self._place, self._stream = 0, self._packer.compressobj()
+
+    def pack(self, part: Part) -> PartRecord:
+        return self._packed(encode_part(part))
+
+    def _packed(self, record: PartRecord) -> PartRecord:
+        if not record.columns:
+            return record
+        if self._place == MOST_TOGETHER:
+            self._place, self._stream = 0, self._packer.compressobj()
+        columns, stream = unframed(record.columns), self._stream
+        piece = stream.compress(columns) + stream.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
+        place, self._place = self._place, self._place + 1
+        return msgspec.structs.replace(record, columns=piece, place=place, digest=xxhash.xxh3_64_digest(columns))
+
+
+class Format4(Streaming):
+    """Nothing but parts was otherwise."""
+
+    number = 4
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._parts = PartUnpacking()
+
+    def payload(self, kind: Kind, payload: bytes) -> tuple[Kind, bytes]:
+        if kind != Kind.PART:
+            return kind, payload
+        return Kind.EARLIER_PART, encode(self._packed(self._parts.unpack(decode(payload, PartBlock, ""))))
+
+
+def make_older(source: Path, path: Path, how: type[Older | Format4] = Older) -> Path:
     """The same recording in an earlier format."""
-    older = Older()
+    older = how()
     with source.open("rb") as file, path.open("xb", buffering=0) as out:
         writer = BlockWriter(out)
         for block in scan(file, source.stat().st_size):
@@ -65,5 +109,5 @@ def make_older(source: Path, path: Path) -> Path:
                 writer.append(*older.payload(Kind(block.kind), read_payload(file, block)))
         writer.finish(encode(writer.index))
         out.seek(0)
-        out.write(FILE_HEADER.pack(FILE_MAGIC, FORMAT, 0))
+        out.write(FILE_HEADER.pack(FILE_MAGIC, older.number, 0))
     return path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from array import array
 from itertools import pairwise
@@ -9,9 +10,21 @@ from itertools import pairwise
 import pytest
 import zstandard
 
+from vmdbg.engine.touched_coding import TouchedCoding
 from vmdbg.engine.touches import FETCH, WRITE, Touches
 from vmdbg.errors import RecordingError
-from vmdbg.timeline.touched_packing import MOST_ROWS, NOTHING, Columns, pack, unpack, unpack_two
+from vmdbg.timeline.touched_packing import (
+    MOST_ROWS,
+    NOTHING,
+    Columns,
+    data_of,
+    framed,
+    pack,
+    packed_rows,
+    rows_in,
+    unpack,
+    unpack_two,
+)
 
 ALL = (1 << 64) - 1
 
@@ -75,6 +88,24 @@ def test_a_page_that_was_filled_is_taken_to_be_written_all_over() -> None:
         kinds=bytes([WRITE]), lines=array("Q", [0]), written=array("Q", [ALL]), words=array("Q", [0x55])
     )
     assert unpack(pack(touches_of(columns))).words[0] == ALL
+
+
+@pytest.mark.parametrize("count", [0, 1, 300])
+def test_rows_are_the_same_without_planes(count: int) -> None:
+    rows = packed_rows(touches_of(columns_of(random.Random(count), count)))
+    assert rows_in(data_of(rows)) == rows
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_whatever_is_decoded_can_be_unpacked(seed: int) -> None:
+    """So that a recording's parts are looked at by those who ask."""
+    random_ = random.Random(seed)
+    rows = packed_rows(touches_of(columns_of(random_, 40)))
+    data = bytearray(TouchedCoding().encode(rows))
+    data[random_.randrange(len(data) // 2)] ^= 1 << random_.randrange(8)
+    with contextlib.suppress(ValueError):
+        columns = unpack(framed(data_of(TouchedCoding().decode(bytes(data), 30))))
+        assert {len(column) for column in columns} == {30}
 
 
 def test_what_is_damaged_is_refused_or_as_many_rows_as_it_says() -> None:

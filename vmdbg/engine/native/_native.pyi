@@ -211,6 +211,21 @@ class Vm(Pointer):
     system_calls: int
     single_steps: int
 
+class TouchedColumns(Pointer):
+    rows: int
+    steps: Numbers
+    farther: Numbers
+    kinds: Numbers
+    lines: Numbers
+    lines_count: int
+    lines_room: int
+    written: Numbers
+    written_count: int
+    written_room: int
+    words: Numbers
+    words_count: int
+    words_room: int
+
 class Library:
     EXIT_LIMIT: Final[int]
     EXIT_HALT: Final[int]
@@ -296,6 +311,10 @@ class Library:
     def touched_export(
         self, vm: Vm, linear: object, lines: object, written: object, words: object, physical: object, kinds: object
     ) -> None: ...
+    def touched_coder_new(self) -> Pointer: ...
+    def touched_coder_free(self, coder: Pointer) -> None: ...
+    def touched_encode(self, coder: Pointer, columns: TouchedColumns, size: object) -> Numbers: ...
+    def touched_decode(self, coder: Pointer, data: object, size: int, columns: TouchedColumns) -> bool: ...
     def tlb_export(self, cpu: VmCpu, pairs: object, capacity: int) -> int: ...
     def tlb_import(self, cpu: VmCpu, pairs: object, count: int) -> None: ...
     def vm_set_breakpoints(self, vm: Vm, linear: object, count: int, physical: object, physical_count: int) -> None: ...

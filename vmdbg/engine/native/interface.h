@@ -88,6 +88,12 @@ void touched_beside(Vm *vm, uint64_t physical, uint64_t size, uint32_t kinds);
 void touched_begin(Vm *vm, bool gathering);
 void touched_export(Vm *vm, uint64_t *linear, uint64_t *lines, uint64_t *written, uint64_t *words, uint32_t *physical, uint8_t *kinds);
 
+/* touched_coder.c */
+TouchedCoder *touched_coder_new(void);
+void touched_coder_free(TouchedCoder *coder);
+const uint8_t *touched_encode(TouchedCoder *coder, TouchedColumns *columns, uint64_t *size);
+bool touched_decode(TouchedCoder *coder, const uint8_t *bytes, uint64_t size, TouchedColumns *columns);
+
 /* watch.c */
 void vm_set_watchpoints(Vm *vm, const VmWatchpoint *watchpoints, uint32_t count);
 

@@ -25,6 +25,16 @@ enum VmCatch { CATCH_CR3 = 1, CATCH_MODE = 2, CATCH_MSR_READ = 4, CATCH_MSR_WRIT
 enum VmWatch { WATCH_READ = 1, WATCH_WRITE = 2, WATCH_PHYSICAL = 4 };
 
 enum VmTouchedKind { TOUCHED_READ = 1, TOUCHED_WRITE = 2, TOUCHED_FETCH = 4 };
+typedef struct {                            /* of `rows`: touched_packing.py; of three columns how many there are, and room for */
+    uint64_t rows, *steps;
+    uint32_t *farther;
+    uint8_t *kinds;
+    uint64_t *lines, lines_count, lines_room, *written, written_count, written_room;
+    uint8_t *words;
+    uint64_t words_count, words_room;
+} TouchedColumns;
+typedef struct TouchedCoder TouchedCoder;
+enum { TOUCHED_WORDS = 8 };                 /* lines of a page of which it is known which words were written */
 static const uint64_t NO_LINEAR_PAGE = 0x10000000000000;    /* beyond all linear pages, in place of one */
 enum { CODE_LINE_SHIFT = 6, CODE_LINES = 64 };              /* CODE_LINES in a page */
 static const uint32_t NO_PHYSICAL_PAGE = 0xffffffff;
