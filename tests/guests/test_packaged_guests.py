@@ -101,6 +101,21 @@ def test_xen_starts_linux_in_its_first_domain(protocol: str) -> None:
         guest.expect("Unable to mount root fs", patience=FOREVER)
 
 
+def test_xens_first_domain_has_an_initrd_that_is_the_second_module() -> None:
+    options = "- console=com1 com1=115200,8n1 dom0_mem=400M -- console=hvc0"
+    with vmdbg.launch(
+        _xen(),
+        initrd=generic_kernel(),
+        modules=[busybox_initrd()],
+        append=options,
+        cpu="base,+mca",
+        real_mode=True,
+        machine="i440fx",
+        memory="512M",
+    ) as guest:
+        guest.expect("~ # ", patience=FOREVER)
+
+
 def test_linux_in_xens_first_domain_runs_programs(tmp_path: Path) -> None:
     """By GRUB, which has modules for as many files as one likes."""
     tree, iso = tmp_path / "tree", tmp_path / "xen.iso"

@@ -13,6 +13,7 @@ from vmdbg.api.guest import Guest
 from vmdbg.boot.image import CpuMode, Protocol
 from vmdbg.errors import UserError
 from vmdbg.host.additions import drive as to_drive
+from vmdbg.host.additions import module as to_module
 from vmdbg.host.additions import net as to_net
 from vmdbg.host.additions import nvram as to_nvram
 from vmdbg.host.additions import open_added
@@ -43,6 +44,7 @@ def launch(
     kernel: Path | bytes | None = None,
     *,
     initrd: Path | None = None,
+    modules: Sequence[Path] = (),
     bios: Path | None = None,
     nvram: Path | None = None,
     append: str = "",
@@ -84,6 +86,7 @@ def launch(
     Without kernel and bios it is firmware where there are drives, else the sample guest, as there. memory,
     checkpoint_memory: bytes, or text such as "256M". cpus: a number, or text as `--cpus` has it; schedule: as
     `--schedule` does. start: what the RTC shows at first, in seconds since 1970, or a date as `--start` has it.
+    modules: those of a Multiboot kernel, as `--module` has them.
     devices: those to add, as `--device` has them. disks, cdroms, floppies: as `--disk`, `--cdrom` and `--floppy` have
     them, such as "disk.img,serial=A1". shares: folders, as `--share` has them. nets: network devices, as `--net`
     has them; those that lead to the host are served while the guest runs, and `say` is told of forwarded ports and of
@@ -116,6 +119,7 @@ def launch(
     files = GuestFiles(
         kernel=kernel if isinstance(kernel, bytes | None) else fspath(kernel),
         initrd=fspath(initrd) if initrd is not None else None,
+        modules=tuple(to_module(fspath(module)) for module in modules),
         bios=fspath(bios) if bios is not None else None,
         nvram=to_nvram(fspath(nvram)) if nvram is not None else None,
         append=append,

@@ -30,6 +30,8 @@ def boot_image(options: BootOptions) -> BootImage:
 
 
 def _laid_out(options: BootOptions) -> BootImage:
+    if options.modules and options.bios is not None:
+        raise UserError("--module is for Multiboot kernels, and this is firmware: leave it out")
     if options.bios is not None:
         return _bios(options, options.bios)
     if options.kernel is None:
@@ -157,6 +159,8 @@ _LOADERS: dict[Protocol, Callable[[BootOptions, InputFile], BootImage]] = {
 def _check_options(options: BootOptions, protocol: Protocol) -> None:
     if options.via_decompressor and protocol is not Protocol.LINUX:
         raise UserError("--via-decompressor is for compressed Linux kernels: leave it out")
+    if options.modules and protocol not in (Protocol.MULTIBOOT, Protocol.MULTIBOOT2):
+        raise UserError(f"--module is for Multiboot kernels, but this is {protocol.value}: leave it out")
     if options.via_setup and protocol is not Protocol.LINUX:
         raise UserError("--via-setup is for compressed Linux kernels: leave it out")
     if protocol is not Protocol.FLAT and (options.load_address is not None or options.mode is not None):

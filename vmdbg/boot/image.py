@@ -191,10 +191,19 @@ class InputFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Module:
+    """A file for a Multiboot kernel, and the text that the kernel is told with it."""
+
+    file: InputFile
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class BootOptions:
     """What to boot, and how. Only `memory` and one of `kernel` and `bios` must be given.
 
     memory: bytes of RAM.
+    modules: what a Multiboot kernel has besides its initrd, which comes first.
     nvram: the variables that UEFI firmware has at first, where its own file has none.
     append: text added to the default command line; `command_line` replaces that default.
     via_decompressor: let a Linux kernel unpack itself, so that it can randomise where it lies.
@@ -212,6 +221,7 @@ class BootOptions:
     memory: int
     kernel: InputFile | None = None
     initrd: InputFile | None = None
+    modules: tuple[Module, ...] = ()
     bios: InputFile | None = None
     nvram: InputFile | None = None
     append: str = ""
@@ -227,6 +237,11 @@ class BootOptions:
     rsdp: Physical | None = None
     start: int = 0
     seed: bytes = DEFAULT_SEED
+
+    @property
+    def all_modules(self) -> tuple[Module, ...]:
+        """As a Multiboot kernel is told of them."""
+        return self.modules if self.initrd is None else (Module(self.initrd, "initrd"), *self.modules)
 
     @property
     def random(self) -> int:

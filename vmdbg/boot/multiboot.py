@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from vmdbg.boot import elf_file, entry
 from vmdbg.boot.elf import load_segments, start_address
 from vmdbg.boot.flat_kernel import AddressFields, load_flat_kernel
-from vmdbg.boot.image import BootImage, BootOptions, InputFile, Protocol
+from vmdbg.boot.image import BootImage, BootOptions, InputFile, Module, Protocol
 from vmdbg.boot.layout import EBDA, HIGH_MEMORY, KIB, Layout
 from vmdbg.boot.services import CHIPS, place_services
 from vmdbg.errors import UserError
@@ -94,13 +94,8 @@ def load(options: BootOptions, kernel: InputFile, header: Header) -> BootImage:
 
 def _place_info(layout: Layout, options: BootOptions, text: str) -> int:
     """The Multiboot information structure (section 3.3); returns its address."""
-    modules = count = 0
-    if options.initrd is not None:
-        data = options.initrd.data
-        start = layout.place_above(data, f"module {options.initrd.name}")
-        name = layout.place_low(b"initrd\0", "the module's name")
-        modules = layout.place_low(struct.pack("<4I", start, start + len(data), name, 0), "the list of modules")
-        count = 1
+    modules = [_place_module(layout, module) for module in options.all_modules]
+    listed = layout.place_low(b"".join(modules), "the list of modules") if modules else 0
     entries = b"".join(struct.pack("<IQQI", 20, item.address, item.size, item.type) for item in layout.e820)
     info = struct.pack(
         "<7I16x7I20x",
@@ -109,8 +104,8 @@ def _place_info(layout: Layout, options: BootOptions, text: str) -> int:
         (min(options.memory, LOW_RAM) - HIGH_MEMORY) // KIB,
         0,
         layout.place_low(encode(text), "the command line"),
-        count,
-        modules,
+        len(modules),
+        listed,
         len(entries),
         layout.place_low(entries, "the memory map"),
         0,
@@ -122,8 +117,17 @@ def _place_info(layout: Layout, options: BootOptions, text: str) -> int:
     return layout.place_low(info, "the Multiboot information")
 
 
-def encode(text: str) -> bytes:
-    """A command line as a guest reads it: UTF-8 with a NUL. Raises UserError when it holds a NUL itself."""
+def _place_module(layout: Layout, module: Module) -> bytes:
+    """Its entry in the list of modules."""
+    data = module.file.data
+    start = layout.place_above(data, f"module {module.file.name}")
+    name = layout.place_low(encode(module.text, "--module"), "the module's name")
+    return struct.pack("<4I", start, start + len(data), name, 0)
+
+
+def encode(text: str, option: str = "--append") -> bytes:
+    """What a guest is told, as it reads it: UTF-8 with a NUL. Raises UserError when it holds a NUL itself."""
     if "\0" in text:
-        raise UserError("the command line holds a NUL character: take it out of --append")
+        what = "the command line" if option == "--append" else "a module's text"
+        raise UserError(f"{what} holds a NUL character: take it out of {option}")
     return text.encode("utf-8", "surrogateescape") + b"\0"

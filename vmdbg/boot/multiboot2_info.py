@@ -87,10 +87,10 @@ def information(layout: Layout, options: BootOptions, loaded: Loaded, command_li
 def _tags(layout: Layout, options: BootOptions, loaded: Loaded, command_line: str) -> Iterator[bytes]:
     yield _tag(InfoTag.COMMAND_LINE, encode(command_line))
     yield _tag(InfoTag.LOADER_NAME, LOADER_NAME)
-    if options.initrd is not None:
-        data = options.initrd.data
-        start = layout.place_above(data, f"module {options.initrd.name}")
-        yield _tag(InfoTag.MODULE, struct.pack("<II", start, start + len(data)) + b"initrd\0")
+    for module in options.all_modules:
+        data = module.file.data
+        start = layout.place_above(data, f"module {module.file.name}")
+        yield _tag(InfoTag.MODULE, struct.pack("<II", start, start + len(data)) + encode(module.text, "--module"))
     upper = min(options.memory, LOW_RAM) - HIGH_MEMORY
     yield _tag(InfoTag.BASIC_MEMORY, struct.pack("<II", EBDA // KIB, upper // KIB))
     entries = b"".join(struct.pack("<QQII", item.address, item.size, item.type, 0) for item in layout.e820)

@@ -27,7 +27,8 @@ from vmdbg.timeline.timeline import Timeline
 
 Say = Callable[[str], None]
 PROGRESS_SECONDS = 0.5
-_GUEST_OPTIONS = ("file", "kernel", "initrd", "bios", "nvram", "command_line", "protocol", "load_address", "mode")
+_GUEST_FILES = ("file", "kernel", "initrd", "module", "bios", "nvram")
+_GUEST_OPTIONS = (*_GUEST_FILES, "command_line", "protocol", "load_address", "mode")
 
 
 def start_from(options: argparse.Namespace) -> Started:

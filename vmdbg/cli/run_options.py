@@ -12,7 +12,7 @@ from vmdbg.cli.dap_options import add_dap_options
 from vmdbg.cli.gdb_options import add_gdb_options
 from vmdbg.cli.web_options import add_web_option
 from vmdbg.errors import UserError
-from vmdbg.host.additions import Added, drive, net, nvram, share
+from vmdbg.host.additions import Added, drive, module, net, nvram, share
 from vmdbg.host.schedule_files import schedule
 from vmdbg.host.serial_lines import NoSerial, debug_console_choice, serial_choice, virtio_console_choice
 from vmdbg.host.start import GuestFiles, option_rom
@@ -64,6 +64,8 @@ def _guest_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("file", nargs="?", metavar="FILE", help="kernel, ELF or boot sector; default: the sample guest")
     group.add_argument("--kernel", metavar="FILE", help="the same as FILE")
     group.add_argument("--initrd", metavar="FILE", help="initial RAM disk")
+    more = "a module of a Multiboot kernel, behind its initrd, and what it is told with it; may be repeated"
+    group.add_argument("--module", type=module, action="append", metavar="FILE[,text=TEXT]", help=more)
     group.add_argument("--append", metavar="TEXT", default="", help="add to the default kernel command line")
     group.add_argument("--command-line", metavar="TEXT", help="replace the default kernel command line")
     group.add_argument("--bios", metavar="FILE", help="run firmware from the reset vector")
@@ -278,6 +280,7 @@ def guest_files(options: argparse.Namespace) -> GuestFiles:
     return GuestFiles(
         kernel=options.file if options.kernel is None else options.kernel,
         initrd=options.initrd,
+        modules=tuple(options.module or ()),
         bios=options.bios,
         nvram=options.nvram,
         reboots=not options.no_reboot,

@@ -12,6 +12,7 @@ from vmdbg.machine.media import Media
 
 if TYPE_CHECKING:
     from vmdbg.host.drives import DriveChoice
+    from vmdbg.host.modules import ModuleChoice
     from vmdbg.host.nets import NetChoice
     from vmdbg.host.nvram import NvramChoice
     from vmdbg.host.shares import ShareChoice
@@ -36,6 +37,13 @@ def net(text: str) -> NetChoice:
     from vmdbg.host.nets import parse_net
 
     return parse_net(text)
+
+
+def module(text: str) -> ModuleChoice:
+    """What `--module` says. Raises UserError."""
+    from vmdbg.host.modules import parse_module
+
+    return parse_module(text)
 
 
 def nvram(text: str) -> NvramChoice:

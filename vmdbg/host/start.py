@@ -27,6 +27,7 @@ from vmdbg.x86.cpu_models import find_model
 from vmdbg.x86.cpuid import build_table
 
 if TYPE_CHECKING:
+    from vmdbg.host.modules import ModuleChoice
     from vmdbg.host.nvram import NvramChoice, NvramFile
     from vmdbg.timeline.timeline import Timeline
 
@@ -39,6 +40,7 @@ class GuestFiles:
 
     kernel: str | bytes | None = None
     initrd: str | None = None
+    modules: tuple[ModuleChoice, ...] = ()
     bios: str | None = None
     nvram: NvramChoice | None = None
     append: str = ""
@@ -78,6 +80,8 @@ def start(
     """Read the files, lay the guest out and put it into a machine. Raises UserError, EngineError."""
     if files.initrd is not None and files.kernel is None:
         raise UserError("--initrd goes with a kernel, and none is named: give --kernel FILE too")
+    if files.modules and files.kernel is None and files.bios is None:
+        raise UserError("--module goes with a kernel, and none is named: give --kernel FILE too")
     if (config.drives or any(net.rom for net in config.nets)) and files.kernel is None and files.bios is None:
         from vmdbg.boot.installed_firmware import installed_seabios
 
@@ -212,6 +216,7 @@ def _options(files: GuestFiles, config: MachineConfig) -> BootOptions:
         memory=config.memory,
         kernel=kernel,
         initrd=read_input(files.initrd, "initrd") if files.initrd is not None else None,
+        modules=tuple(module.read() for module in files.modules),
         bios=bios,
         nvram=_nvram(files),
         append=files.append,

@@ -24,7 +24,7 @@ LONGEST_LATENCY = 60_000_000_000
 NET_PORTS = tuple(f"net{number}" for number in range(8))
 SERIAL_PORTS = ("com2", "com3", "com4")
 """COM1 is the console."""
-FILE_OPTIONS = ("kernel", "initrd", "bios", "nvram", "symbols", "disks", "cdroms", "floppies", "shares")
+FILE_OPTIONS = ("kernel", "initrd", "modules", "bios", "nvram", "symbols", "disks", "cdroms", "floppies", "shares")
 """Options of machines whose values begin with a path."""
 
 

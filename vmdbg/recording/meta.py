@@ -33,6 +33,8 @@ def check_can_leave_out(origin: Origin, *, embed: bool) -> None:
     """Raises UserError if files that are to be left out are not known."""
     if not embed and isinstance(origin, BootOrigin) and origin.options is None:
         raise UserError("the files that this machine was made from are not known: record with them embedded")
+    if not embed and isinstance(origin, BootOrigin) and origin.options is not None and origin.options.modules:
+        raise UserError("a recording cannot name the files of --module: record with them embedded")
 
 
 def make_meta(

@@ -23,6 +23,7 @@ RENAMED = {
     "cdrom": "cdroms",
     "floppy": "floppies",
     "share": "shares",
+    "module": "modules",
     "net": "nets",
     "no_apic": "apic",
     "no_embed": "embed",

@@ -7,7 +7,7 @@ import vmdbg
 from tests.vmdbg.boot import qemu
 from tests.vmdbg.boot.builders import NOTE, PUTS, Part, assemble, elf32, elf64, input_file, note
 from vmdbg.boot.detect import boot_image
-from vmdbg.boot.image import BootImage, BootOptions, CpuMode, Protocol
+from vmdbg.boot.image import BootImage, BootOptions, CpuMode, Module, Protocol
 from vmdbg.errors import UserError
 
 MIB = 1 << 20
@@ -69,6 +69,96 @@ def test_a_kernel_finds_its_command_line_module_and_memory_map(form: str, tmp_pa
     assert (image.protocol, image.start.mode) == (Protocol.MULTIBOOT, CpuMode.PROTECTED32)
     assert len(image.e820) == ENTRIES
     assert qemu.run(image, tmp_path, " done") == "bug=stack vmdbg a module done"
+
+
+ALL_MODULES = (
+    f"""
+bits 32
+org {ADDRESS:#x}
+start:
+    dd 0x1badb002, 1 << 16, -(0x1badb002 + (1 << 16))
+    dd start, start, 0, end + 0x1000, enter
+enter:
+    push dword 0x5a5a5a5a
+    mov ebp, [ebx + 20]
+    mov ebx, [ebx + 24]
+.next:
+    test ebp, ebp
+    jz .done
+    mov esi, [ebx + 8]                  ; its text
+    call puts
+    mov esi, [ebx]                      ; and all of it, which ends in NUL
+    call puts
+    add ebx, 16
+    dec ebp
+    jmp .next
+.done:
+    mov esi, text
+    call puts
+    jmp leave
+text: db ' done', 0
+"""
+    + PUTS
+    + "end:"
+)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 7])
+@pytest.mark.parametrize("initrd", [False, True])
+def test_a_kernel_finds_all_its_modules_in_order(count: int, initrd: bool, tmp_path: Path) -> None:
+    modules = tuple(Module(input_file(f" is {n};\0".encode(), f"m{n}"), f"text {n}") for n in range(count))
+    first = input_file(b" is first;\0", "initrd") if initrd else None
+    image = _boot(assemble(ALL_MODULES), initrd=first, modules=modules)
+    said = "initrd is first;" * initrd + "".join(f"text {n} is {n};" for n in range(count))
+    assert qemu.run(image, tmp_path, " done") == said + " done"
+
+
+def test_modules_lie_on_pages_that_nothing_else_has() -> None:
+    modules = tuple(Module(input_file(bytes(size), f"m{size}")) for size in (4097, 1, 4096))
+    image = _boot(elf32([Part(ADDRESS, _code())], ADDRESS + 32), modules=modules)
+    found = [segment for segment in image.segments if segment.name.startswith("module m")]
+    assert [segment.address for segment in found] == [0x101000, 0x103000, 0x104000]
+
+
+@pytest.mark.parametrize(
+    ("kernel", "more", "words"),
+    [
+        (elf32([Part(ADDRESS, b"\xf4")], ADDRESS), {}, "--module is for Multiboot kernels, but this is elf"),
+        (b"\xf4", {"load_address": 0x1000, "mode": CpuMode.PROTECTED32}, "but this is flat"),
+        (b"\xf4", {"bios": input_file(bytes(0x10000))}, "--module is for Multiboot kernels, and this is firmware"),
+    ],
+)
+def test_modules_are_refused_where_nobody_is_told_of_them(kernel: bytes, more: dict[str, object], words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        _boot(kernel, modules=(Module(input_file(b"m")),), **more)
+
+
+def test_a_module_that_memory_has_no_room_for_is_named() -> None:
+    modules = (Module(input_file(b"m", "small")), Module(input_file(bytes(32 * MIB), "large")))
+    with pytest.raises(UserError, match="module large"):
+        _boot(assemble(ALL_MODULES), modules=modules)
+
+
+def test_a_text_with_a_nul_is_refused() -> None:
+    with pytest.raises(UserError, match="a module's text holds a NUL character: take it out of --module"):
+        _boot(assemble(ALL_MODULES), modules=(Module(input_file(b"m"), "a\0b"),))
+
+
+def test_a_recording_has_the_modules_or_is_refused(tmp_path: Path) -> None:
+    kernel, module = tmp_path / "kernel", tmp_path / "module"
+    kernel.write_bytes(assemble(ALL_MODULES))
+    module.write_bytes(b" is there;\0")
+    recorded = tmp_path / "run.rec"
+    with vmdbg.launch(kernel, modules=[f"{module},text=it"], record=recorded) as guest:
+        guest.expect(" done")
+        digest = guest.digest()
+    module.unlink()
+    with vmdbg.open_recording(recorded) as again:
+        again.seek(again.end)
+        assert again.digest() == digest
+    module.write_bytes(b" is there;\0")
+    with pytest.raises(UserError, match="a recording cannot name the files of --module"):
+        vmdbg.launch(kernel, modules=[module], record=tmp_path / "other.rec", embed=False)
 
 
 def test_the_module_lies_behind_the_kernel_on_a_page() -> None:

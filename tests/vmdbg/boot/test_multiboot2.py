@@ -16,7 +16,7 @@ from tests.vmdbg.boot.builders import assemble, input_file
 from tests.vmdbg.machine.guest_runs import PATIENCE, text_of
 from vmdbg.boot.acpi import AcpiConfig, acpi_segment
 from vmdbg.boot.detect import boot_image
-from vmdbg.boot.image import BootImage, BootOptions, CpuMode, Protocol
+from vmdbg.boot.image import BootImage, BootOptions, CpuMode, InputFile, Module, Protocol
 from vmdbg.boot.multiboot2_header import find_offset
 from vmdbg.boot.multiboot2_info import InfoTag
 from vmdbg.boot.services import CHIPS, interrupt_vectors
@@ -82,6 +82,8 @@ class Told:
     magic: str
     tags: dict[int, bytes]
     state: str
+    modules: tuple[bytes, ...]
+    """All tags of them, of which `tags` has the last."""
 
     @property
     def moved(self) -> int:
@@ -93,13 +95,14 @@ def _told(output: str) -> Told:
     data = bytes.fromhex(info)
     total, reserved = struct.unpack_from("<II", data)
     assert (total, reserved) == (len(data), 0)
-    tags, position = {}, 8
+    tags, position, modules = {}, 8, []
     while position < total:
         kind, size = struct.unpack_from("<II", data, position)
         tags[kind] = data[position + 8 : position + size]
+        modules += [tags[kind]] if kind == InfoTag.MODULE else []
         position += -(-size // 8) * 8
     assert list(tags)[-1] == InfoTag.END
-    return Told(magic, tags, state)
+    return Told(magic, tags, state, tuple(modules))
 
 
 def test_a_kernel_is_entered_as_the_specification_says_and_told_what_there_is(tmp_path: Path) -> None:
@@ -197,6 +200,21 @@ def test_an_entry_tag_goes_before_the_entry_of_the_elf(tmp_path: Path) -> None:
 def test_what_a_kernel_requires_in_vain_is_refused_in_words(tags: str, words: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=words):
         _boot(_elf(tmp_path, tags))
+
+
+@pytest.mark.parametrize("initrd", [None, input_file(b"first", "initrd")])
+def test_a_kernel_is_told_of_all_its_modules_in_order(initrd: InputFile | None) -> None:
+    named = [("", b"a" * 5000), ("two words", b"b"), ("\u00e9,text=x", b"")]
+    modules = tuple(Module(input_file(data, f"module {n}"), text) for n, (text, data) in enumerate(named))
+    image = _boot(_flat(), initrd=initrd, modules=modules)
+    wanted = [("initrd", b"first")] * (initrd is not None) + named
+    found = []
+    for tag in _told(_run(image)).modules:
+        start, end = struct.unpack_from("<II", tag)
+        held = b"".join(bytes(segment.data) for segment in image.segments if segment.address == start and end > start)
+        assert (start % 4096, len(held)) == (0, end - start)
+        found.append((tag[8:-1].decode(), held))
+    assert found == wanted
 
 
 @pytest.mark.parametrize("tags", [REQUEST.format(flags=1, size=12, words="12"), "align 8\n dw 77, 1\n dd 8\n", EFI])
