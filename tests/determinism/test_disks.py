@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -290,6 +291,22 @@ def test_without_embedding_the_image_is_needed_and_told_by_its_contents(tmp_path
     with pytest.raises(RecordingError, match=r"--left-out disk\.img"):
         timeline.seek(timeline.end)
     timeline.machine.close()
+
+
+def test_of_files_that_are_not_the_image_it_is_said_why(tmp_path: Path) -> None:
+    """Of another size, damaged, or without what is behind it."""
+    path, kernel, half, above = recorded(tmp_path, embed=False), tmp_path / "k", tmp_path / "half", tmp_path / "above"
+    kernel.write_bytes(assemble((Path(__file__).parent / "disk.asm").read_text()))
+    half.write_bytes(CONTENT[: len(CONTENT) // 2])
+    damaged = tmp_path / "damaged"
+    damaged.write_bytes(b"QFI\xfb" + bytes(200))
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", half, "-F", "raw", above, "1M"], check=True)
+    sizes = rf"half has {len(CONTENT) // 1024:,} sectors, not its {len(CONTENT) // 512:,}"
+    for given, why in ((half, sizes), (damaged, "damaged is a qcow2 image of"), (above, rf"add --left-out {half}")):
+        timeline = replay(open_recording(path, [kernel, given]))
+        with pytest.raises(RecordingError, match=rf"--left-out disk\.img; .*{why}"):
+            timeline.seek(timeline.end)
+        timeline.machine.close()
 
 
 def test_a_snapshot_has_what_was_written(tmp_path: Path, expected: list[Digest]) -> None:

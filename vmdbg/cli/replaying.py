@@ -137,7 +137,12 @@ def _debugged(timeline: Timeline, options: argparse.Namespace, symbols: Sequence
         stack.callback(lambda: loop.runner.close())
         front_ends = _seated(timeline, loop, options, symbols, output)
         if not options.quiet and not shared:
-            loop.runner.hear(output.write)
+
+            def hear(port: int, data: bytes, tick: int) -> None:
+                if port == timeline.console.talking:
+                    output.write(port, data, tick)
+
+            loop.runner.hear(hear)
         ending = loop.run()
         sys.stdout.flush()
     if isinstance(ending, Signalled):

@@ -237,8 +237,10 @@ class GuestDebugger:
         if self._client is not None and self._execution is not None and not self._execution.beginning:
             self._client.continued(self._debugger.engine.selected + 1)
 
-    def _wrote(self, _port: int, data: bytes, _tick: int) -> None:
+    def _wrote(self, port: int, data: bytes, _tick: int) -> None:
         """What the guest writes to its console."""
+        if port != self._debugger.timeline.console.talking:
+            return
         text = self._console.decode(data)
         if text and self._client is not None:
             lines = "\n".join(printable(line) for line in text.replace("\r", "").split("\n"))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 
 from vmdbg.images.host_file import HostFile
 from vmdbg.images.image import ImageError
+from vmdbg.images.remedies import convert_line, unpack_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,44 +34,46 @@ MAGICS = (
     Magic(0, b"#!/bin/sh\n#V2.0 Format", "a cloop image", "cloop"),
     Magic(-512, b"koly", "a DMG image", "dmg"),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Packing:
+    """Bytes at the beginning, and the command that unpacks such a file; `suffix` is how one is called."""
+
+    magic: bytes
+    title: str
+    command: str
+    suffix: str = ""
+
+
 PACKED = (
-    Magic(0, b"\x1f\x8b\x08", "compressed with gzip", "gunzip --keep"),
-    Magic(0, b"\xfd7zXZ\0", "compressed with xz", "unxz --keep"),
-    Magic(0, b"BZh", "compressed with bzip2", "bunzip2 --keep"),
-    Magic(0, b"\x28\xb5\x2f\xfd", "compressed with zstd", "unzstd"),
-    Magic(0, b"\x04\x22\x4d\x18", "compressed with lz4", "unlz4 --keep"),
-    Magic(0, b"PK\x03\x04", "a zip archive", "unzip"),
-    Magic(0, b"7z\xbc\xaf\x27\x1c", "a 7z archive", "7z x"),
+    Packing(b"\x1f\x8b\x08", "compressed with gzip", "gunzip", ".gz"),
+    Packing(b"\xfd7zXZ\0", "compressed with xz", "unxz", ".xz"),
+    Packing(b"BZh", "compressed with bzip2", "bunzip2", ".bz2"),
+    Packing(b"\x28\xb5\x2f\xfd", "compressed with zstd", "unzstd", ".zst"),
+    Packing(b"\x04\x22\x4d\x18", "compressed with lz4", "unlz4", ".lz4"),
+    Packing(b"PK\x03\x04", "a zip archive", "unzip"),
+    Packing(b"7z\xbc\xaf\x27\x1c", "a 7z archive", "7z x"),
 )
-"""`qemu` is here the command that unpacks it."""
 
 
 def refuse_foreign(file: HostFile) -> None:
     """Raises ImageError for what is of a known format, but none that is read."""
     for magic in MAGICS:
-        if _has(file, magic):
+        if _has(file, magic.offset, magic.magic):
             raise ImageError(
                 f"{file.name} is {magic.title}, which vmdbg does not read: make a qcow2 image of it with "
                 f"`{convert_line(file.name, magic.qemu)}`"
             )
-    for magic in PACKED:
-        if _has(file, magic):
-            raise ImageError(f"{file.name} is {magic.title}: unpack it with `{magic.qemu} {shlex.quote(file.name)}`")
+    for packing in PACKED:
+        if _has(file, 0, packing.magic):
+            line = unpack_line(file.name, packing.command, packing.suffix)
+            raise ImageError(f"{file.name} is {packing.title}: unpack it with `{line}`")
 
 
-def _has(file: HostFile, magic: Magic) -> bool:
-    offset = magic.offset if magic.offset >= 0 else file.size + magic.offset
-    fits = offset >= 0 and offset + len(magic.magic) <= file.size
-    return fits and file.read(offset, len(magic.magic)) == magic.magic
-
-
-def check_line(name: str) -> str:
-    """The qemu-img command that tells what is wrong with an image."""
-    return f"qemu-img check {shlex.quote(name)}"
-
-
-def convert_line(name: str, form: str) -> str:
-    """The qemu-img command that makes an image that is read of one that is not."""
-    stem = name.rsplit("/", 1)[-1].rsplit(".", 1)[0] or "disk"
-    target = stem if f"{stem}.qcow2" != name.rsplit("/", 1)[-1] else f"{stem}-converted"
-    return f"qemu-img convert -f {form} -O qcow2 {shlex.quote(name)} {shlex.quote(target + '.qcow2')}"
+def _has(file: HostFile, offset: int, magic: bytes) -> bool:
+    """A negative offset is one from the end."""
+    if offset < 0:
+        offset += file.size
+    fits = offset >= 0 and offset + len(magic) <= file.size
+    return fits and file.read(offset, len(magic)) == magic

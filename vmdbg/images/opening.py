@@ -15,6 +15,7 @@ from vmdbg.images.image import Image, ImageError
 from vmdbg.images.iso import check_iso, is_iso
 from vmdbg.images.qcow2 import Qcow2Image
 from vmdbg.images.raw import RawImage
+from vmdbg.images.remedies import convert_line
 
 LONGEST_CHAIN = 64
 CD_SECTOR = 2048
@@ -59,11 +60,20 @@ class _Chain:
         self._named = named
         self._files: list[tuple[int, int]] = []
 
-    def open(self, path: str, form: Format | None, backing: tuple[str, ...], *, writable: bool = False) -> Image:
+    def open(
+        self,
+        path: str,
+        form: Format | None,
+        backing: tuple[str, ...],
+        *,
+        writable: bool = False,
+        before: HostFile | None = None,
+    ) -> Image:
+        """`before`: the image that it is behind, and that says the format."""
         file = HostFile(path, writable=writable)
         with _closing_unless_whole(file):
             self._add(file)
-            if _is_qcow2(file, form):
+            if _is_qcow2(file, form, before):
                 return self._open_qcow2(file, backing)
             if backing:
                 raise ImageError(
@@ -90,25 +100,27 @@ class _Chain:
         if not backing:
             raise ImageError(
                 f"{file.name} lacks what is in its backing file, which it calls {header.backing!r}. Images may come "
-                "from anybody, so none of their words is opened: add "
-                f"{self._named(_beside(file, header.backing))} if you mean that one"
+                f"from anybody, so none of their words is opened: add {self._meant(file, header.backing)}"
             )
-        behind = self.open(backing[0], _format_named(file, header.backing_format), backing[1:])
+        behind = self.open(backing[0], _format_named(file, header.backing_format), backing[1:], before=file)
         try:
             return Qcow2Image(file, header, behind)
         except BaseException:
             behind.close()
             raise
 
+    def _meant(self, file: HostFile, backing: str) -> str:
+        """A backing file, which an image names from where that is itself. QEMU's protocols, as `json:`, are no file."""
+        if ":" in backing.partition("/")[0]:
+            return f"{self._named('FILE')} with the file that is meant"
+        return f"{self._named(str(PurePath(file.name).parent / backing))} if you mean that one"
 
-def _beside(file: HostFile, backing: str) -> str:
-    """The path from here of a backing file, which an image names from where that is itself."""
-    return str(PurePath(file.name).parent / backing)
 
-
-def _is_qcow2(file: HostFile, form: Format | None) -> bool:
+def _is_qcow2(file: HostFile, form: Format | None, before: HostFile | None = None) -> bool:
     found = file.size >= 4 and file.read(0, 4) == qcow2_header.MAGIC
     if form is Format.QCOW2 and not found:
+        if before is not None:
+            raise ImageError(f"{file.name} is no qcow2 image, as {before.name} says of its backing file: name another")
         raise ImageError(f"{file.name} is no qcow2 image: leave format=qcow2 away, and its first bytes are looked at")
     return found and form is not Format.RAW
 
@@ -119,7 +131,10 @@ def _format_named(file: HostFile, name: str) -> Format | None:
     try:
         return Format(name)
     except ValueError:
-        raise ImageError(f"{file.name} has a backing file of format {name!r}, which is not read") from None
+        raise ImageError(
+            f"{file.name} has a backing file of format {name!r}, which is not read: make one image of both with "
+            f"`{convert_line(file.name, 'qcow2')}`"
+        ) from None
 
 
 @contextlib.contextmanager

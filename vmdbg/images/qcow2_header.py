@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from devices.disk.medium import MOST_SECTORS, SECTOR
 from vmdbg.document.printable import printable
-from vmdbg.images.foreign import check_line, convert_line
 from vmdbg.images.host_file import HostFile
 from vmdbg.images.image import ImageError
+from vmdbg.images.remedies import check_line, convert_line, decrypt_line
 
 MAGIC = b"QFI\xfb"
 _V2 = struct.Struct(">4sIQIIQIIQQIIQ")
@@ -76,11 +76,12 @@ def read_header(file: HostFile) -> Header:
     if version not in (2, 3):
         raise ImageError(
             f"{file.name} is a qcow2 image of version {version}, and 2 and 3 are read: make one of it with "
-            f"`{convert_line(file.name, 'qcow2')}`"
+            f"`{convert_line(file.name, 'qcow' if version == 1 else 'qcow2')}`"
         )
     if encryption:
         raise ImageError(
-            f"{file.name} is an encrypted qcow2 image, which is not read: make a plain one with `qemu-img convert`"
+            f"{file.name} is an encrypted qcow2 image, which is not read: make a plain one with "
+            f"`{decrypt_line(file.name)}`"
         )
     if not _SMALLEST_CLUSTER <= cluster_bits <= _LARGEST_CLUSTER:
         raise damaged(file.name, f"its clusters have 2^{cluster_bits} bytes; 2^9 to 2^21 can be")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 from array import array
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
@@ -92,15 +93,18 @@ def _numbers(sectors: Sectors) -> array[int]:
 
 
 class RecordedMedium:
-    """A Source: a recording's pages of a medium. `image` has the others, if it was given."""
+    """A Source: a recording's pages of a medium. `image` has the others, if it was given; else `why` says of what was
+    given why none is it.
+    """
 
     read_only = True
 
-    def __init__(self, record: MediumRecord, pages: SectorFile, image: Source | None = None) -> None:
+    def __init__(self, record: MediumRecord, pages: SectorFile, image: Source | None = None, why: str = "") -> None:
         self.record = record
         self.sectors = record.sectors
         self._pages = pages
         self._image = image
+        self._why = why
 
     def read(self, sector: int, count: int) -> bytes:
         first, end = sector // _PAGE_SECTORS, -(-(sector + count) // _PAGE_SECTORS)
@@ -118,8 +122,8 @@ class RecordedMedium:
         if self._image is None:
             name = printable(self.record.name)
             raise NotRecordedError(
-                f"the guest wants sector {first} of {name}, which it had not read when this was recorded, so that it "
-                f"is not in the recording: give the image with --left-out {name}"
+                f"sector {first} of {name} is wanted, which the guest had not read when this was recorded, so that it "
+                f"is not in the recording: give the image with --left-out {name}{self._why}"
             )
         return self._image.read(first, min(_PAGE_SECTORS, self.sectors - first)).ljust(PAGE, b"\0")
 
@@ -178,40 +182,50 @@ def recorded_media(
     media, used = Media(), set[Path]()
     try:
         for record in records.values():
-            media.add(record.name, RecordedMedium(record, pages, _image_of(record, pages, given, used)))
+            media.add(record.name, RecordedMedium(record, pages, *_image_of(record, pages, given, used)))
     except BaseException:
         media.close()
         raise
     return media, [path for path in given if path not in used]
 
 
-def _image_of(record: MediumRecord, pages: SectorFile, given: Sequence[Path], used: set[Path]) -> Source | None:
-    """The image that holds the medium, whose path is added to those used: one may have been put in several times."""
-    alike: list[Path] = []
+def _image_of(
+    record: MediumRecord, pages: SectorFile, given: Sequence[Path], used: set[Path]
+) -> tuple[Source | None, str]:
+    """The image that holds the medium, whose path is added to those used: one may have been put in several times. If
+    there is none, why none of those given is it.
+    """
+    alike, others = list[str](), list[str]()
     for path in given:
-        source = _opened(path, [other for other in given if other != path])
+        source, why = _opened(path, [other for other in given if other != path])
         if source is None:
+            others.append(why)
             continue
+        if source.sectors == record.sectors and _is_that(record, pages, source):
+            used.add(path)
+            return source, ""
+        name = printable(str(path))
         if source.sectors == record.sectors:
-            if _is_that(record, pages, source):
-                used.add(path)
-                return source
-            alike.append(path)
+            alike.append(name)
+        else:
+            others.append(why or f"{name} has {source.sectors:,} sectors, not its {record.sectors:,}")
         source.close()
     if alike:
         raise UserError(
-            f"{', '.join(map(str, alike))} is not {printable(record.name)} as it was recorded: it has changed since, "
+            f"{', '.join(alike)} is not {printable(record.name)} as it was recorded: it has changed since, "
             "or is another of the same size; give the one that it was, or none"
         )
-    return None
+    return None, "".join(f"; {one}" for one in others)
 
 
-def _opened(path: Path, others: Sequence[Path]) -> Source | None:
-    """None for what is no image."""
-    for backing in ((), tuple(map(str, others))):
+def _opened(path: Path, others: Sequence[Path]) -> tuple[Source | None, str]:
+    """None for what is no image; and what was wrong with it, if it had to be opened with the others behind it."""
+    try:
+        return ImageSectors(open_image(str(path), named=lambda backing: f"--left-out {shlex.quote(backing)}")), ""
+    except UserError as error:
         with contextlib.suppress(UserError):
-            return ImageSectors(open_image(str(path), backing=backing))
-    return None
+            return ImageSectors(open_image(str(path), backing=tuple(map(str, others)))), str(error)
+        return None, str(error)
 
 
 def _is_that(record: MediumRecord, pages: SectorFile, source: Source) -> bool:

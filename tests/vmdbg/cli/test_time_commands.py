@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.guests.build import sample_kernel
+from tests.guests.build import assemble, sample_kernel
 from tests.vmdbg.cli.vmdbg_process import COMMAND, TIMEOUT, environment, errors, vmdbg
 from vmdbg.cli.main import main
 
@@ -249,3 +249,31 @@ def test_options_may_stand_anywhere_and_all_rows_are_shown(call: Call, recording
     assert len(call("query", recording, "ports", "0x3f8").stdout.splitlines()) == len(json.loads(several)) + 1
     chosen = rows(call, recording, "calls", "printk", "if", "rdi", "==", "0")
     assert chosen == rows(call, recording, "calls", "printk", "--if", "rdi == 0")
+
+
+def test_a_replay_shows_the_guests_console_alone_as_the_run_did(call: Call, tmp_path: Path) -> None:
+    """Not a letter of it and one of the debug console's in turn: from beginning to end, and as commands go there."""
+    code = """
+        mov si, text
+    next:
+        lodsb
+        mov dx, 3f8h
+        out dx, al
+        out 0e9h, al
+        out 0e9h, al
+        cmp al, 10
+        jne next
+        cli
+        hlt
+    text: db "what the console has", 10
+    times 510 - ($ - $$) db 0
+        dw 0xaa55
+    """
+    floppy, path = tmp_path / "floppy.img", tmp_path / "it.vmdbg"
+    floppy.write_bytes(assemble(code, bits=16, origin=0x7C00))
+    done = call("record", path, floppy, "--machine", "plain", "--serial", "stdio")
+    assert done.stdout == b"what the console has\n", done.stderr
+    assert call("replay", path).stdout == done.stdout
+    shown = call("replay", path, "-x", "goto end", "-x", "goto start", "-x", "continue").stdout
+    assert shown.startswith(done.stdout)
+    assert b"wwhhaatt" not in shown

@@ -237,4 +237,4 @@ def test_a_disk_of_a_recording_asks_for_its_image_only_where_that_is_wanted(tmp_
         assert "left-out" not in errors(done)
     done = vmdbg("run", "--from", snapshot, "--stop-at", str(MARKS[3]))
     assert done.returncode == 2
-    assert re.search(r"wants sector \d+ of disk\.img, .*: give the image with --left-out disk\.img", errors(done))
+    assert re.search(r"sector \d+ of disk\.img is wanted, .*: give the image with --left-out disk\.img", errors(done))

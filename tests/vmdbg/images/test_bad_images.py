@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import shutil
 import struct
 import subprocess
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from vmdbg.images.foreign import MAGICS, PACKED
+from vmdbg.images.foreign import MAGICS, PACKED, Magic, Packing
 from vmdbg.images.formats import Format
 from vmdbg.images.image import Image, ImageError
 from vmdbg.images.opening import open_cd, open_image
@@ -151,8 +152,8 @@ def test_damage_of_any_kind_is_an_error_or_another_content(tmp_path: Path, disk:
                 image.close()
 
 
-@pytest.mark.parametrize("magic", [*MAGICS, *PACKED], ids=lambda magic: magic.title)
-def test_foreign_formats_are_named_with_what_helps(tmp_path: Path, magic: object) -> None:
+@pytest.mark.parametrize("magic", MAGICS, ids=lambda magic: magic.title)
+def test_foreign_formats_are_named_with_what_helps(tmp_path: Path, magic: Magic) -> None:
     path = tmp_path / "it's a disk.img"
     data = bytearray(8192)
     offset = magic.offset if magic.offset >= 0 else len(data) + magic.offset
@@ -166,19 +167,80 @@ def test_foreign_formats_are_named_with_what_helps(tmp_path: Path, magic: object
     open_image(str(path), Format.RAW).close()
 
 
-@pytest.mark.parametrize("form", ["vmdk", "vdi", "vhdx", "vpc", "qed", "parallels"])
-def test_the_line_that_is_given_makes_an_image_that_is_read(tmp_path: Path, form: str) -> None:
-    source, path = tmp_path / "source", tmp_path / f"disk.{form}"
-    source.write_bytes(random.Random(3).randbytes(1 << 20))
+NAMES = ("disk.img", "-O.img", "at 10:20.img", "json:{}.img", "it's a, b.img", "deep/10:20.img", "deep/-O.img", ".img")
+
+
+def said_of(path: str) -> str:
+    """The line that helps with an image that is refused."""
+    with pytest.raises(ImageError) as raised:
+        open_image(path)
+    return str(raised.value).split("`")[1]
+
+
+def there(directory: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(directory)): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+
+
+def made(directory: Path, line: str) -> bytes:
+    """What the only new file is an image of once a line was carried out, which changes no file."""
+    before = there(directory)
+    run = subprocess.run(line, shell=True, check=False, cwd=directory, stdin=subprocess.DEVNULL, capture_output=True)
+    assert run.returncode == 0, run.stderr
+    after = there(directory)
+    (new,) = after.keys() - before.keys()
+    assert {name: after[name] for name in before} == before
+    image = open_image(str(directory / new))
+    content = image.read(0, image.size)
+    image.close()
+    return content
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("form", ["vmdk", "vdi", "vhdx", "vpc", "qed", "parallels", "qcow"])
+def test_the_line_that_is_given_makes_an_image_that_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str, name: str
+) -> None:
+    source, path = tmp_path / "source", tmp_path / name
+    content = random.Random(3).randbytes(1 << 20)
+    source.write_bytes(content)
+    path.parent.mkdir(exist_ok=True)
     if subprocess.run(["qemu-img", "convert", "-O", form, source, path], capture_output=True, check=False).returncode:
         pytest.skip(f"this qemu-img makes no {form}")
-    with pytest.raises(ImageError) as raised:
-        open_image(str(path))
-    line = str(raised.value).split("`")[1]
-    subprocess.run(line, shell=True, check=True, cwd=tmp_path)
-    image = open_image(str(tmp_path / "disk.qcow2"))
-    assert image.read(0, 1 << 20) == source.read_bytes()
-    image.close()
+    monkeypatch.chdir(tmp_path)
+    assert made(tmp_path, said_of(name))[: 1 << 20] == content
+    assert made(tmp_path, said_of(name))[: 1 << 20] == content, "beside what was made before"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_line_that_is_given_makes_a_plain_image_of_an_encrypted_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("deep").mkdir()
+    make = ["qemu-img", "create", "-f", "qcow2", "--object", "secret,id=s,data=PASSPHRASE"]
+    options = "encrypt.format=aes,encrypt.key-secret=s"
+    if subprocess.run([*make, "-o", options, tmp_path / name, "1M"], capture_output=True, check=False).returncode:
+        pytest.skip("this qemu-img makes no encrypted images")
+    assert made(tmp_path, said_of(name)) == bytes(1 << 20)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("packing", [one for one in PACKED if one.suffix], ids=lambda packing: packing.command)
+@pytest.mark.parametrize("is_called_so", [True, False])
+def test_the_line_that_is_given_unpacks_a_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packing: Packing, name: str, is_called_so: bool
+) -> None:
+    if shutil.which(packing.command) is None:
+        pytest.skip(f"no {packing.command}")
+    monkeypatch.chdir(tmp_path)
+    Path("deep").mkdir()
+    content = random.Random(4).randbytes(4096)
+    packed = name + packing.suffix if is_called_so else name
+    packer = {"gunzip": "gzip", "bunzip2": "bzip2"}.get(packing.command, packing.command.removeprefix("un"))
+    run = subprocess.run([packer, "-c"], input=content, check=True, capture_output=True)
+    Path(packed).write_bytes(run.stdout)
+    assert made(tmp_path, said_of(packed)) == content
+    assert made(tmp_path, said_of(packed)) == content, "beside what was made before"
 
 
 def test_no_backing_file_is_opened_unless_the_user_names_it(tmp_path: Path, disk: Path) -> None:
