@@ -302,8 +302,8 @@ def test_of_files_that_are_not_the_image_it_is_said_why(tmp_path: Path) -> None:
     damaged.write_bytes(b"QFI\xfb" + bytes(200))
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", half, "-F", "raw", above, "1M"], check=True)
     sizes = rf"half has {len(CONTENT) // 1024:,} sectors, not its {len(CONTENT) // 512:,}"
-    for given, why in ((half, sizes), (damaged, "damaged is a qcow2 image of"), (above, rf"add --left-out {half}")):
-        timeline = replay(open_recording(path, [kernel, given]))
+    for other, why in ((half, sizes), (damaged, "damaged is a qcow2 image of"), (above, rf"add --left-out {half}")):
+        timeline = replay(open_recording(path, [kernel, other]))
         with pytest.raises(RecordingError, match=rf"--left-out disk\.img; .*{why}"):
             timeline.seek(timeline.end)
         timeline.machine.close()
