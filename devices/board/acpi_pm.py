@@ -7,9 +7,10 @@ hardware registers). The block is claimed as one window that takes accesses of a
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from devices.board.pm_timer import PmTimerMemory
 from devices.copied import copied
 from devices.seam import NANOSECONDS_PER_SECOND, DeviceInput, Line, Rows, Timer
 from devices.wiring.bits import bit_names
@@ -100,9 +101,11 @@ class AcpiPm:
         self._timer = timer
         self._power_off = power_off
         self._state = AcpiPmState()
+        self.shared = PmTimerMemory()
+        """Has `last_access`, whoever answers."""
 
     def read(self, offset: int, size: int, now: int) -> int:
-        self._state.last_access = now
+        self.shared.last_access = now
         first, shift = offset & ~3, 8 * (offset & 3)
         value = self._register(first, now)
         if shift + 8 * size > 32:
@@ -110,7 +113,7 @@ class AcpiPm:
         return value >> shift & (1 << 8 * size) - 1
 
     def write(self, offset: int, size: int, value: int, now: int) -> None:
-        self._state.last_access = now
+        self.shared.last_access = now
         for lane in range(size):
             self._write_byte(offset + lane, value >> 8 * lane & 0xFF, now)
         self._update_sci(now)
@@ -131,20 +134,21 @@ class AcpiPm:
         self._update_sci(now)
 
     def save(self) -> AcpiPmState:
-        return copied(self._state)
+        return replace(self._state, last_access=self.shared.last_access)
 
     def restore(self, state: AcpiPmState) -> None:
         self._state = copied(state)
+        self.shared.last_access = state.last_access
 
     def describe(self, now: int) -> Rows:
-        s = self._state
+        s, looked = self._state, self.shared.last_access
         return [
-            ("PM1_STS", bit_names(self._pm1_status(s.last_access), PM1_BITS)),
+            ("PM1_STS", bit_names(self._pm1_status(looked), PM1_BITS)),
             ("PM1_EN", bit_names(s.pm1_enable, PM1_BITS)),
             ("PM1_CNT", f"SCI_EN {s.pm1_control & SCI_EN} SLP_TYP {s.pm1_control >> SLP_TYP_SHIFT & 7}"),
-            ("PM_TMR", f"{self._register(PM_TIMER, s.last_access):06x}"),
+            ("PM_TMR", f"{self._register(PM_TIMER, looked):06x}"),
             ("GPE0", f"status {s.gpe0_status:04x} enable {s.gpe0_enable:04x}"),
-            ("SCI", "asserted" if self._sci_level(s.last_access) else "not asserted"),
+            ("SCI", "asserted" if self._sci_level(looked) else "not asserted"),
         ]
 
     def _pm1_status(self, now: int) -> int:

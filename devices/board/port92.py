@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from devices.copied import copied
 from devices.seam import Line, Rows
+from devices.wiring.shared_ports import PlainPorts
 
 PORT92 = 0x92
 FAST_RESET = 0x01
@@ -33,6 +34,9 @@ class Port92:
         self._a20 = a20
         self._reset = reset
         self._state = Port92State()
+        self.plain = PlainPorts()
+        """A BIOS reads it at each call."""
+        self.plain.show(0, 0)
 
     def read(self, offset: int, size: int, now: int) -> int:
         return self._state.value
@@ -40,6 +44,7 @@ class Port92:
     def write(self, offset: int, size: int, value: int, now: int) -> None:
         rising = value & ~self._state.value
         self._state.value = value & (FAST_RESET | ALT_A20_GATE)
+        self.plain.show(0, self._state.value)
         self._a20.set(bool(value & ALT_A20_GATE))
         if rising & FAST_RESET:
             self._reset.set(True)
@@ -50,6 +55,7 @@ class Port92:
 
     def restore(self, state: Port92State) -> None:
         self._state = copied(state)
+        self.plain.show(0, state.value)
 
     def describe(self, now: int) -> Rows:
         value = self._state.value

@@ -16,6 +16,7 @@ from typing import ClassVar
 from devices.seam import NANOSECONDS_PER_SECOND, Line, Rows, Timer
 from devices.timers import rtc_calendar
 from devices.timers.rtc_calendar import Encoding
+from devices.wiring.shared_ports import PlainPorts
 
 CMOS_SIZE = 128
 REGISTER_A, REGISTER_B, REGISTER_C, REGISTER_D = range(0x0A, 0x0E)
@@ -80,6 +81,9 @@ class Rtc:
         self._timer = timer
         self._irq8 = irq8
         self._state = RtcState(instant=instant)
+        self.plain = PlainPorts()
+        """Of the register's number, which is not read back; a BIOS tries to at each call."""
+        self.plain.show(0, 0xFF)
         self._poke(REGISTER_A, DIVIDER_32_KHZ | 0x06)
         self._poke(REGISTER_B, B_24_HOURS)
 

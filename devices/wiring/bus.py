@@ -60,6 +60,8 @@ class PortBus:
         self._claims: dict[int, Claim] = {}
         self._reads: dict[int, tuple[Read, int]] = {}
         self._writes: dict[int, tuple[Write, int]] = {}
+        self.on_moved: Callable[[], None] | None = None
+        """Called when somebody else answers somewhere."""
 
     def claim(self, ports: range, device: AddressedDevice, name: str, *, wide: bool = False) -> None:
         """Give `ports` to `device`; `wide` if it takes accesses of 2 and 4 bytes itself.
@@ -99,6 +101,16 @@ class PortBus:
             self._claims[port] = claim
             self._reads[port] = (claim.device.read, offset)
             self._writes[port] = (claim.device.write, offset)
+        if self.on_moved is not None:
+            self.on_moved()
+
+    def port_of(self, device: AddressedDevice, offset: int, size: int) -> int | None:
+        """Where an access of that size goes whole to the device, at that offset; None if nowhere."""
+        for claim in self._in_order():
+            port = claim.addresses.start + offset
+            if claim.device is device and self._claims.get(port) is claim and self._goes_whole(port, size):
+                return port
+        return None
 
     @property
     def unclaimed(self) -> Counter[tuple[Direction, int]]:

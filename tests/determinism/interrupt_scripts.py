@@ -20,7 +20,7 @@ from vmdbg.units import CpuId, Physical, Tick
 SCRIPT = Physical(0x300000)
 BEGIN, END = 51_000, 131_000
 MARKS = range(BEGIN, END + 1, 10_000)
-WRITE, READ, HANDLE, ENABLE, DISABLE, HALT, COUNT, PRIORITY, OUT, IN, END_LINES = range(1, 12)
+WRITE, READ, HANDLE, ENABLE, DISABLE, HALT, COUNT, PRIORITY, OUT, IN, END_LINES, IN_DWORD = range(1, 13)
 
 Step = tuple[int, int, int, int]
 State = tuple[MachineState, bytes]
@@ -41,6 +41,9 @@ class WithoutHelp(UnicornEngine):
         pass
 
     def share_stream_port(self, port: int, memory: Structure) -> None:
+        pass
+
+    def share_pm_timer(self, memory: Structure) -> None:
         pass
 
     def share_vga(self, vga: Structure, at: int, size: int) -> None:

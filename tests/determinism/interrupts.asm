@@ -44,7 +44,7 @@ done:
     jmp next
 
     align 8
-steps: dq end, write, read, handle, enable, disable, halt, count, priority, output, input, end_lines
+steps: dq end, write, read, handle, enable, disable, halt, count, priority, output, input, end_lines, input_dword
 end:
     finish 0
 write:
@@ -91,6 +91,11 @@ input:
     mov edx, ecx
     xor eax, eax
     in al, dx
+    note
+    jmp done
+input_dword:
+    mov edx, ecx
+    in eax, dx
     note
     jmp done
 end_lines:

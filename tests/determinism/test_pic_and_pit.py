@@ -15,6 +15,7 @@ from tests.determinism.interrupt_scripts import (
     END_LINES,
     HALT,
     IN,
+    IN_DWORD,
     OUT,
     WAYS,
     WRITE,
@@ -29,6 +30,7 @@ from vmdbg.machine.machine import Machine
 
 MASTER, SLAVE, PIT_0, PIT_2, PIT_CONTROL = 0x20, 0xA0, 0x40, 0x42, 0x43
 KEYBOARD, SPEAKER, KEYBOARD_COMMAND = 0x60, 0x61, 0x64
+PORT_92, RTC, PM_TIMER = 0x92, 0x70, 0x608
 LINT0, LVT_TIMER, INITIAL_COUNT, IOREGSEL, IOWIN = 0x350, 0x320, 0x380, 0, 0
 EXTINT, MASKED, PERIODIC = 0x700, 1 << 16, 1 << 17
 MODE_2, MODE_3 = 0x34, 0x36
@@ -66,6 +68,7 @@ counts = st.one_of(st.integers(1, 3), st.integers(4, 40))
 chips = st.sampled_from([MASTER, SLAVE])
 levels = st.integers(0, 7)
 masks = st.sampled_from([0, 0, 0xFE, 0xFB, 0x55, 0xFF])
+dwords = st.sampled_from([PM_TIMER, PM_TIMER - 1, RTC - 2, PORT_92])
 rounds = st.one_of(st.integers(0, 5), st.integers(100, 1500))
 single = st.one_of(
     st.builds(lambda chip, command, level: _out(chip, command << 5 | level), chips, st.integers(0, 7), levels),
@@ -80,6 +83,9 @@ single = st.one_of(
     st.just([(IN, SPEAKER, 0, 0)] * 3),
     st.just([(IN, SPEAKER, 0, 300)] * 5),
     st.sampled_from([_keyboard_output(0xD2), _keyboard_output(0xD3), [(IN, KEYBOARD, 0, 0)]]),
+    st.builds(lambda port, spent: [(IN, port, 0, spent)] * 2, st.sampled_from([PORT_92, RTC]), rounds),
+    st.builds(lambda port, value: _out(port, value), st.sampled_from([PORT_92, RTC]), st.sampled_from([0, 2, 0x8E])),
+    st.builds(lambda port, spent: [(IN_DWORD, port, 0, spent)] * 3, dwords, rounds),
     st.builds(
         lambda ltim, icw4: _initialized(MASTER, 0x11 | ltim, 0x20, 4, icw4),
         st.sampled_from([0, 8]),
@@ -163,12 +169,22 @@ def test_a_busy_timer_costs_no_python(script: list[Step], apic: bool) -> None:
         assert machine.engine.statistics().interrupts - before > 7
 
 
-def _forbid(machine: Machine) -> None:
-    def never(*_arguments: object) -> None:
-        raise AssertionError("Python was asked")
+def test_a_bios_asks_no_python_for_the_ports_it_reads_all_the_time() -> None:
+    reads: list[Step] = [(IN, PORT_92, 0, 0), (IN, RTC, 0, 0), (IN_DWORD, PM_TIMER, 0, 0)]
+    with running(lambda: scripted_machine([(DISABLE, 0, 0, 15_000), *reads * 10])) as machine:
+        run_to(machine, BEGIN)
+        machine.engine.port_read = _never  # type: ignore[attr-defined,method-assign]  # not called
+        run_to(machine, END)
+        assert BEGIN < machine.pc.acpi_pm.save().last_access < END
 
+
+def _never(*_arguments: object) -> None:
+    raise AssertionError("Python was asked")
+
+
+def _forbid(machine: Machine) -> None:
     pic, pit = machine.pc.pic, machine.pc.pit
     for part, names in ((pic, ("acknowledge",)), (pic.master, ("write", "set_line")), (pit, ("on_event",))):
         for name in names:
-            setattr(part, name, never)
-    machine.bus.acknowledge = never  # type: ignore[assignment,method-assign]  # not called
+            setattr(part, name, _never)
+    machine.bus.acknowledge = _never  # type: ignore[assignment,method-assign]  # not called

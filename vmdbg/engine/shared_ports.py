@@ -13,6 +13,10 @@ class PortHelper(Protocol):
         """`memory` is a devices.wiring.shared_ports.PlainPorts. Raises EngineError if the engine knows no such."""
         ...
 
+    def share_pm_timer(self, memory: Structure) -> None:
+        """`memory` is a devices.board.pm_timer.PmTimerMemory. Raises EngineError if the engine knows no such."""
+        ...
+
     def share_stream_port(self, port: int, memory: Structure) -> None:
         """`memory` is a devices.wiring.shared_ports.StreamPort. Raises EngineError if the engine knows no such."""
         ...

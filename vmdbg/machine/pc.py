@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from devices.board import isa
-from devices.board.acpi_pm import PM_PORTS, SCI_IRQ, AcpiPm
+from devices.board.acpi_pm import PM_PORTS, PM_TIMER, SCI_IRQ, AcpiPm
 from devices.board.apm import APM_PORTS, Apm
 from devices.board.coprocessor import COPROCESSOR_IRQ, CoprocessorError
 from devices.board.dma import Dma8237A
@@ -246,12 +246,14 @@ class Pc:
         self._claim(port61, isa.SPEAKER.ports[0], port61)
         self.shared_ports.append((isa.SPEAKER.ports[0], port61.plain))
         self._claim(rtc, isa.RTC.ports[0], rtc)
+        self.shared_ports.append((isa.RTC.ports[0][:1], rtc.plain))
 
     def _system_control(self, pins: Pins, board: Board) -> None:
         self.a20 = a20 = self.add(WiredOr("a20", "gate of address line 20", pins.a20))
         i8042 = self.add(self._keyboard_controller(a20.input(level=True), pins.reset))
         port92 = self.add(Port92(a20.input(), pins.reset))
-        acpi_pm = self.add(AcpiPm(self.irq(SCI_IRQ), self.timer(AcpiPm.name), board.power_off))
+        self.acpi_pm = acpi_pm = self.add(AcpiPm(self.irq(SCI_IRQ), self.timer(AcpiPm.name), board.power_off))
+        self.ports.on_moved = self._find_pm_timer
         apm = self.add(Apm(acpi_pm.set_acpi_mode))
         self.pci = pci = self.add(PciHost(pins.reset))
         is_i440fx = self.config.chipset is Chipset.I440FX
@@ -272,12 +274,16 @@ class Pc:
         self._claim(i8042, isa.KEYBOARD.ports[0], i8042.data)
         self._claim(i8042, isa.KEYBOARD.ports[1], i8042.command)
         self._claim(port92, isa.PORT92, port92)
+        self.shared_ports.append((isa.PORT92, port92.plain))
         self._claim(apm, APM_PORTS, apm)
         self._claim(pci, CONFIG_PORTS, pci, wide=True)
         self._claim(self.coprocessor, isa.COPROCESSOR.ports[0], self.coprocessor)
         self._claim(dma1, isa.DMA.ports[0], dma1)
         self._claim(pages, isa.DMA.ports[1], pages)
         self._claim(dma2, isa.DMA.ports[2], dma2)
+
+    def _find_pm_timer(self) -> None:
+        self.acpi_pm.shared.port = self.ports.port_of(self.acpi_pm, PM_TIMER, 4) or 0
 
     def _keyboard_controller(self, a20: Line, reset: Line) -> I8042:
         parts = self.irq(KEYBOARD_IRQ), self.irq(AUX_IRQ), a20, reset, self.timer(I8042.name)

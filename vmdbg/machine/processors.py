@@ -57,6 +57,7 @@ class FittedCpus:
                 engine.share_stream_port(ports.start, memory)
             else:
                 engine.share_plain_ports(ports, memory)
+        engine.share_pm_timer(pc.acpi_pm.shared)
         for vga, video in pc.shared_vga:
             engine.share_vga(vga, video.at, video.size)
         self.turns = Turns(engine, schedule)

@@ -1,3 +1,5 @@
+import random
+
 import pytest
 
 from devices.wiring.bus import Access, Direction, PortBus
@@ -118,3 +120,30 @@ def test_memory_of_two_devices_does_not_overlap_and_may_be_less_than_a_page():
     with pytest.raises(BusError, match="address fec00000 is claimed by both ioapic and other"):
         bus.claim(range(0xFEBFF000, 0xFEC01000), Registers(), "other")
     assert [claim.name for claim in bus.claims()] == ["ioapic", "hpet"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_port_of_a_device_is_where_an_access_comes_to_it_whole(seed):
+    class Asked(Registers):
+        def read(self, offset: int, size: int, now: int) -> int:
+            self.log.append((offset, size, now))
+            return 0
+
+    chance, bus, wanted, told = random.Random(seed), PortBus(), Asked(), []
+    windows = [bus.window(8, Asked(), "before"), bus.window(16, wanted, "wanted", wide=True)]
+    bus.claim(range(0x40, 0x44), Asked(), "fixed", wide=True)
+    bus.on_moved = lambda: told.append(bus.port_of(wanted, 8, 4))
+    found = set()
+    for _ in range(300):
+        chance.choice(windows).move(chance.choice([None, 0xFFF4, 0xFFF8, *range(0x28, 0x50)]))
+        port = bus.port_of(wanted, 8, 4)
+        asked = []
+        for start in [*range(0x20, 0x60), *range(0xFFF0, 0x10000)]:
+            wanted.log.clear()
+            bus.read(start, 4, 0)
+            asked += [start] if wanted.log == [(8, 4, 0)] else []
+        assert asked == ([] if port is None else [port])
+        assert not told or told[-1] == port
+        found.add(port)
+    assert None in found
+    assert len(found) > 10

@@ -10,6 +10,7 @@ from ctypes import Structure, c_uint32
 
 import pytest
 
+from devices.board.acpi_pm import AcpiPm, pm_timer_ticks
 from devices.scheduler import Scheduler
 from devices.serial.uart import Uart16550A
 from devices.wiring.shared_ports import PlainPorts, StreamPort
@@ -17,11 +18,13 @@ from tests.devices.conformance import RecordingLine
 from tests.devices.disk.bench import PORTS, Bench
 from tests.devices.disk.test_hostile_drivers import make, operation
 from tests.guests.build import assemble
-from vmdbg.engine.unicorn.bare import DATA, BareCpu
+from vmdbg.engine.unicorn.bare import DATA, PATIENCE, BareCpu
 from vmdbg.errors import EngineError
+from vmdbg.units import Tick
 
 OPERATIONS = int(os.environ.get("VMDBG_FUZZ", "1500"))
 COM1 = 0x3F8
+NOT_SHARED = 0xA5A5_A5A5
 READS = {size: assemble(f"in {name}, dx") for size, name in ((1, "al"), (2, "ax"), (4, "eax"))}
 WRITES = {size: assemble(f"out dx, {name}") for size, name in ((1, "al"), (2, "ax"), (4, "eax"))}
 STREAMS = {name: assemble(f"rep {name}") for name in ("insb", "insw", "insd", "outsb", "outsw", "outsd")}
@@ -174,6 +177,27 @@ def test_a_uart_cannot_tell_who_answers(seed: int) -> None:
     assert seen[0] == seen[1]
 
 
+def test_the_pm_timer_is_as_the_device_has_it_at_any_time() -> None:
+    chip = AcpiPm(RecordingLine(), Scheduler().timer(AcpiPm.name), lambda: None)
+    chance = random.Random(1)
+    with _cpu(lambda port, size: NOT_SHARED, lambda port, value, size: None, ()) as (cpu, asked):
+        cpu.engine.share_pm_timer(chip.shared)
+        for tick in sorted(chance.randrange(1 << chance.randrange(64)) for _ in range(OPERATIONS)):
+            port, other = chance.randrange(8, 1 << 16), chance.randrange(1 << 16)
+            chip.shared.port = port
+            cpu.engine.advance_clock(max(Tick(tick), cpu.engine.clock))
+            value = _run(cpu, READS[4], rdx=port, rax=0)
+            assert value == pm_timer_ticks(chip.save().last_access) & 0xFF_FFFF
+            assert cpu.engine.clock - PATIENCE < chip.save().last_access <= cpu.engine.clock
+            before = chip.save()
+            chip.shared.port = chance.choice([0, port])
+            assert _run(cpu, READS[2], rdx=port, rax=0) == NOT_SHARED & 0xFFFF
+            if other != chip.shared.port:
+                assert _run(cpu, READS[4], rdx=other, rax=0) == NOT_SHARED
+            assert chip.save() == before
+        assert asked[0] > OPERATIONS
+
+
 class OtherPorts(Structure):
     _fields_ = (("values", c_uint32),)
 
@@ -184,4 +208,6 @@ def test_memory_of_another_layout_is_refused() -> None:
         cpu.engine.share_plain_ports(range(0x60, 0x64), OtherPorts())
     with pytest.raises(EngineError, match="of 4 bytes"):
         cpu.engine.share_stream_port(0x60, OtherPorts())
+    with pytest.raises(EngineError, match="of 4 bytes"):
+        cpu.engine.share_pm_timer(OtherPorts())
     cpu.close()

@@ -461,6 +461,9 @@ class FakeEngine:
     def share_stream_port(self, port: int, memory: Structure) -> None:
         pass
 
+    def share_pm_timer(self, memory: Structure) -> None:
+        pass
+
     def share_vga(self, vga: Structure, at: int, size: int) -> None:
         pass
 

@@ -6,14 +6,16 @@ from collections.abc import Sequence
 
 import pytest
 
+from devices.board import isa
 from devices.board.acpi_pm import PM_PORTS, PowerButton
 from devices.board.test_exit import TEST_EXIT_PORT
+from devices.pci.piix4_pm import PMBA, PMREGMISC
 from devices.serial.feed import SerialInput
 from tests.vmdbg.machine.fake_engine import Die, FakeEngine, Halt, In, Instruction, Interrupts, Jump, Nop, Out
 from vmdbg.engine.exits import BreakpointHit, LimitReached, Stepped, StopRequested, TripleFault
 from vmdbg.engine.stops import Breakpoints
 from vmdbg.errors import RecordingError, UserError
-from vmdbg.machine.config import MINIMUM_MEMORY, MachineConfig
+from vmdbg.machine.config import MINIMUM_MEMORY, Chipset, MachineConfig
 from vmdbg.machine.cpu_lines import LATENCY
 from vmdbg.machine.inputs import MemoryWrite, NmiButton, PortWrite, RegisterWrite
 from vmdbg.machine.machine import Machine
@@ -238,3 +240,24 @@ def test_closing_the_machine_closes_the_engine() -> None:
     made = machine(*FOREVER)
     made.close()
     assert made.engine.closed  # type: ignore[attr-defined]  # a FakeEngine
+
+
+def test_the_engine_is_told_where_the_guest_has_the_pm_timer() -> None:
+    made = Machine(MachineConfig(memory=MINIMUM_MEMORY, chipset=Chipset.I440FX), FakeEngine.of(*FOREVER))
+    ports, shared = made.pc.ports, made.pc.acpi_pm.shared
+
+    def configure(register: int, value: int) -> None:
+        ports.write(0xCF8, 4, 0x8000_0B00 | register, 0)
+        ports.write(0xCFC, 4, value, 0)
+
+    assert shared.port == 0, "before firmware has put it anywhere"
+    configure(PMBA, 0x600)
+    configure(PMREGMISC, 1)
+    assert shared.port == 0x608
+    moved = made.save()
+    configure(PMBA, isa.DMA.ports[2].start)
+    assert shared.port == 0, "a DMA controller is in front of it"
+    made.restore(moved)
+    assert shared.port == 0x608
+    configure(PMREGMISC, 0)
+    assert shared.port == 0

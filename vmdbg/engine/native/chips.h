@@ -72,6 +72,11 @@ typedef struct {
     StreamPort *stream;                     /* at `first` */
 } SharedPorts;
 
+typedef struct {                            /* devices/board/pm_timer.py */
+    uint64_t last_access;
+    uint32_t port;                          /* 0: nowhere */
+} PmTimer;
+
 enum { CRTC_REGISTERS = 25, SEQUENCER_REGISTERS = 5, GRAPHICS_REGISTERS = 9, ATTRIBUTE_REGISTERS = 21, DAC_SIZE = 768 };
 typedef struct {                            /* devices/display/shared_vga.py */
     uint64_t start, end;                    /* physical addresses of the window */

@@ -26,6 +26,9 @@ bool pic_attach(Vm *vm, void *pic, uint64_t pic_size, void *pit, uint64_t pit_si
 bool vm_share_plain(Vm *vm, uint32_t first, uint32_t count, void *memory, uint64_t size);
 bool vm_share_stream(Vm *vm, uint32_t port, void *memory, uint64_t size);
 
+/* pm_timer.c */
+bool vm_share_pm_timer(Vm *vm, void *memory, uint64_t size);
+
 /* shared_vga.c */
 bool vm_share_vga(Vm *vm, void *vga, uint64_t vga_size, uint64_t at, uint64_t size);
 

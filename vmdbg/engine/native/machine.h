@@ -135,6 +135,7 @@ typedef struct {                            /* what is shared; of a run that is 
     SharedPorts shared[SHARED_PORTS];
     uint8_t *shared_at;                     /* for each port the number of the entry that has it, from 1 on; NULL: none has */
     uint32_t shared_count;
+    PmTimer *pm_timer;                      /* NULL: there is none */
     SharedVga *vga;                         /* NULL: there is none */
     uint64_t vga_at, vga_size;              /* its memory, in `memory` */
     void *owner;                            /* handle for the Python callbacks */

@@ -68,7 +68,7 @@ static uint32_t port_read(Env *env, uint32_t port, uint32_t size, uintptr_t host
     if (restart_repeats(vm, now, PORT_READ, port, size, &value))
         return value;
     if (!shared_read(vm, port, size, now, &value) && !pic_read(vm, port, size, &value) &&
-        !vga_port_read(vm, port, size, now, &value)) {
+        !vga_port_read(vm, port, size, now, &value) && !pm_timer_read(vm, port, size, now, &value)) {
         interrupts_settle(vm);
         value = bus_port_read(vm->owner, port, size, now);
     }

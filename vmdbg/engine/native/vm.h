@@ -199,6 +199,9 @@ bool pic_read(const Vm *vm, uint32_t port, uint32_t size, uint64_t *value);
 bool shared_read(const Vm *vm, uint32_t port, uint32_t size, uint64_t now, uint64_t *value);
 bool shared_write(const Vm *vm, uint32_t port, uint32_t size, uint32_t value);
 
+/* pm_timer.c */
+bool pm_timer_read(const Vm *vm, uint32_t port, uint32_t size, uint64_t now, uint64_t *value);
+
 /* shared_vga.c, shared_vga_ports.c */
 bool vga_read(Vm *vm, uint64_t physical, unsigned size, uint64_t *value);
 bool vga_write(Vm *vm, uint64_t physical, unsigned size, uint64_t value);

@@ -167,6 +167,11 @@ class UnicornEngine(GuestMemory, NativeTurns, NativeDeliveries):
         if not lib.vm_share_stream(self._vm, port, *_place(memory)):
             raise EngineError(f"the native part shares no port {port:#x} of {sizeof(memory)} bytes")
 
+    def share_pm_timer(self, memory: Structure) -> None:
+        self._shared.append(memory)
+        if not lib.vm_share_pm_timer(self._vm, *_place(memory)):
+            raise EngineError(f"the native part shares no PM timer of {sizeof(memory)} bytes")
+
     def share_vga(self, vga: Structure, at: int, size: int) -> None:
         self._shared.append(vga)
         if not lib.vm_share_vga(self._vm, *_place(vga), at, size):
