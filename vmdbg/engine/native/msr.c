@@ -3,68 +3,63 @@
  */
 #include "vm.h"
 
-enum { SEP = 11, MTRR = 12, PAT = 16, NX = 20, RDTSCP = 27, LM = 29, SYSCALL = 11 };      /* bits of CPUID's words */
+enum { SEP = 11, MTRR = 12, PAT = 16 };     /* bits of FEAT_1_EDX, */
+enum { SYSCALL = 11, NX = 20, RDTSCP = 27, LM = 29 };           /* of FEAT_EXTENDED_EDX, */
+enum { VMX = 5, TSC_ADJUST = 1, MPX = 14, SVM = 2 };            /* of the words that are named with them */
 enum { UC = 0, WC = 1, WT = 4, WP = 5, WB = 6, UC_MINUS = 7 };
 enum { MTRR_TYPES = 1 << UC | 1 << WC | 1 << WT | 1 << WP | 1 << WB, PAT_TYPES = MTRR_TYPES | 1 << UC_MINUS };
 #define BEYOND_32 0xffffffff00000000u
 #define FAST_STRINGS_TO_XD_DISABLE 0x400d53c89u /* what family 6, model 54 has of MISC_ENABLE (SDM 4 table 2-4) */
 #define EFER 0xc0000080u
-#define STAR 0xc0000081u
-#define LSTAR 0xc0000082u
-#define CSTAR 0xc0000083u
-#define FMASK 0xc0000084u
-#define FS_BASE 0xc0000100u
-#define KERNEL_GS_BASE 0xc0000102u
-#define TSC_AUX 0xc0000103u
 
 typedef struct {
-    uint32_t first, last;
-    uint8_t word;                           /* of Env.features, and a bit there: what it needs. `bit` 0: nothing */
-    uint8_t bit;
+    uint8_t word, bit;                      /* of Env.features: what it needs. `bit` 0: nothing */
     bool read_only, linear;
     bool physical;                          /* bits beyond physical addresses are reserved */
-    uint8_t types;                          /* a bit for each memory type that may be in its lowest byte, or in each */
     bool each_byte;
+    uint8_t types;                          /* a bit for each memory type that may be in its lowest byte, or in each */
     uint64_t reserved;
 } Msr;
 
-static const Msr msrs[] = {
-    {.first = 0x17, .last = 0x17, .read_only = true},                   /* PLATFORM_ID */
-    {.first = 0x34, .last = 0x34, .read_only = true},                   /* SMI_COUNT */
-    {.first = 0x3a, .last = 0x3a, .word = FEAT_1_ECX, .bit = 5},       /* FEATURE_CONTROL: VMX */
-    {.first = 0x3b, .last = 0x3b, .word = FEAT_7_EBX, .bit = 1},       /* TSC_ADJUST */
-    {.first = 0xfe, .last = 0xfe, .word = FEAT_1_EDX, .bit = MTRR, .read_only = true},
-    {.first = 0x174, .last = 0x174, .word = FEAT_1_EDX, .bit = SEP},
-    {.first = 0x175, .last = 0x176, .word = FEAT_1_EDX, .bit = SEP, .linear = true},
-    {.first = 0x198, .last = 0x198, .read_only = true},                 /* PERF_STATUS */
-    {.first = 0x1a0, .last = 0x1a0, .reserved = ~FAST_STRINGS_TO_XD_DISABLE},
-    {.first = 0x250, .last = 0x250, .word = FEAT_1_EDX, .bit = MTRR, .types = MTRR_TYPES, .each_byte = true},
-    {.first = 0x258, .last = 0x259, .word = FEAT_1_EDX, .bit = MTRR, .types = MTRR_TYPES, .each_byte = true},
-    {.first = 0x268, .last = 0x26f, .word = FEAT_1_EDX, .bit = MTRR, .types = MTRR_TYPES, .each_byte = true},
-    {.first = 0x277, .last = 0x277, .word = FEAT_1_EDX, .bit = PAT, .types = PAT_TYPES, .each_byte = true},
-    {.first = 0x2ff, .last = 0x2ff, .word = FEAT_1_EDX, .bit = MTRR, .types = MTRR_TYPES, .reserved = ~0xcffull},
-    {.first = STAR, .last = STAR, .word = FEAT_EXTENDED_EDX, .bit = SYSCALL},
-    {.first = LSTAR, .last = CSTAR, .word = FEAT_EXTENDED_EDX, .bit = LM, .linear = true},
-    {.first = FMASK, .last = FMASK, .word = FEAT_EXTENDED_EDX, .bit = LM, .reserved = BEYOND_32},
-    {.first = FS_BASE, .last = KERNEL_GS_BASE, .word = FEAT_EXTENDED_EDX, .bit = LM, .linear = true},
-    {.first = TSC_AUX, .last = TSC_AUX, .word = FEAT_EXTENDED_EDX, .bit = RDTSCP, .reserved = BEYOND_32},
-    {.first = 0xd90, .last = 0xd90, .word = FEAT_7_EBX, .bit = 14},     /* BNDCFGS: MPX */
-    {.first = 0xc0010117, .last = 0xc0010117, .word = FEAT_EXTENDED_ECX, .bit = 2},  /* VM_HSAVE_PA: SVM */
-};
-
+static const Msr of_vmx = {.word = FEAT_1_ECX, .bit = VMX}, of_mpx = {.word = FEAT_7_EBX, .bit = MPX};
+static const Msr of_tsc_adjust = {.word = FEAT_7_EBX, .bit = TSC_ADJUST}, of_svm = {.word = FEAT_EXTENDED_ECX, .bit = SVM};
+static const Msr only_read = {.read_only = true}, mtrr_cap = {.word = FEAT_1_EDX, .bit = MTRR, .read_only = true};
+static const Msr sysenter_cs = {.word = FEAT_1_EDX, .bit = SEP}, sysenter = {.word = FEAT_1_EDX, .bit = SEP, .linear = true};
+static const Msr misc_enable = {.reserved = ~FAST_STRINGS_TO_XD_DISABLE};
+static const Msr fixed_range = {.word = FEAT_1_EDX, .bit = MTRR, .types = MTRR_TYPES, .each_byte = true};
 static const Msr variable_base = {.word = FEAT_1_EDX, .bit = MTRR, .physical = true, .types = MTRR_TYPES, .reserved = 0xf00};
 static const Msr variable_mask = {.word = FEAT_1_EDX, .bit = MTRR, .physical = true, .reserved = 0x7ff};
+static const Msr default_type = {.word = FEAT_1_EDX, .bit = MTRR, .types = MTRR_TYPES, .reserved = ~0xcffull};
+static const Msr attributes = {.word = FEAT_1_EDX, .bit = PAT, .types = PAT_TYPES, .each_byte = true};
+static const Msr star = {.word = FEAT_EXTENDED_EDX, .bit = SYSCALL};
+static const Msr linear_of_64 = {.word = FEAT_EXTENDED_EDX, .bit = LM, .linear = true};
+static const Msr fmask = {.word = FEAT_EXTENDED_EDX, .bit = LM, .reserved = BEYOND_32};
+static const Msr tsc_aux = {.word = FEAT_EXTENDED_EDX, .bit = RDTSCP, .reserved = BEYOND_32};
 
+/* NULL: nothing is known of it, or EFER. */
 static const Msr *find(uint32_t msr)
 {
-    enum { VARIABLE = 0x200, VARIABLE_END = 0x210 };
-
-    if (msr >= VARIABLE && msr < VARIABLE_END)
-        return msr & 1 ? &variable_mask : &variable_base;
-    for (unsigned row = 0; row < sizeof msrs / sizeof *msrs; row++)
-        if (msr >= msrs[row].first && msr <= msrs[row].last)
-            return &msrs[row];
-    return NULL;
+    switch (msr) {
+    case 0x17: case 0x34: case 0x198: return &only_read;        /* PLATFORM_ID, SMI_COUNT, PERF_STATUS */
+    case 0x3a: return &of_vmx;                                  /* FEATURE_CONTROL */
+    case 0x3b: return &of_tsc_adjust;
+    case 0xfe: return &mtrr_cap;
+    case 0x174: return &sysenter_cs;
+    case 0x175 ... 0x176: return &sysenter;
+    case 0x1a0: return &misc_enable;
+    case 0x200 ... 0x20f: return msr & 1 ? &variable_mask : &variable_base;
+    case 0x250: case 0x258 ... 0x259: case 0x268 ... 0x26f: return &fixed_range;
+    case 0x277: return &attributes;
+    case 0x2ff: return &default_type;
+    case 0xd90: return &of_mpx;                                 /* BNDCFGS */
+    case 0xc0000081: return &star;
+    case 0xc0000082 ... 0xc0000083: return &linear_of_64;       /* LSTAR, CSTAR */
+    case 0xc0000084: return &fmask;
+    case 0xc0000100 ... 0xc0000102: return &linear_of_64;       /* the bases of FS and GS, and the kernel's of GS */
+    case 0xc0000103: return &tsc_aux;
+    case 0xc0010117: return &of_svm;                            /* VM_HSAVE_PA */
+    default: return NULL;
+    }
 }
 
 /* SCE, LME and LMA, NXE, each by its feature. */
