@@ -45,8 +45,8 @@ MODEL = "x86-64-v3"
 QEMU = "qemu-system-x86_64"
 QEMU_MODEL = "qemu64,vendor=GenuineIntel,family=6,model=54,stepping=1,-vme,-svm,-apic,+fsgsbase,+smep,+smap,+umip"
 QEMU_MODEL += ",+rdtscp,+pdpe1gb,+xsave,+avx,+avx2,-mce,-mca"
-PATIENCE = 2_000_000
-"""Ticks of one case."""
+PATIENCE, KEEPING = 2_000_000, 100_000
+"""Ticks of one case; of keeping what it left, which begins with the word that says that it is over."""
 MOST_WORK, MOST_OF_BOOT, HALTED, POLL = 0.2, 2.0, 4.0, 0.005
 """Seconds of CPU time without a case that ends, after which QEMU hangs; of a boot; without computing; between
 two looks."""
@@ -160,6 +160,7 @@ class EngineCpu:
                 self._write(hung(done, len(cases)))
                 self._reset()
                 done, resets = done + 1, 0
+        self.engine.run(Tick(self.engine.clock + KEEPING))
         return results(self.engine.ram, len(cases))
 
     def begin(self, cases: Sequence[Case]) -> None:
@@ -211,7 +212,8 @@ class QemuSystem:
         ) as qemu:
             try:
                 done = self._wait(qemu, memory, begin, count)
-                if done == 0 and qemu.poll() not in (None, 1, 3) and qemu.stderr is not None:
+                code = qemu.poll()
+                if done == 0 and code is not None and code not in (1, 3) and code >= 0 and qemu.stderr is not None:
                     raise RuntimeError(qemu.stderr.read().decode(errors="replace"))
                 return done
             finally:

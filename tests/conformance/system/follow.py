@@ -37,6 +37,10 @@ class Step:
     registers: dict[str, int]
     code: bytes
     deliveries: tuple[Delivery, ...] = ()
+    task: int = 0
+    """The hidden flags of TR after it."""
+    system_type: int | None = None
+    """Of the descriptor that LAR, LSL or LTR names, if it is one of the system."""
 
     def __getitem__(self, name: str) -> int:
         return self.registers[name]
@@ -152,6 +156,24 @@ class Follower:
         engine = self.engine.engine
         registers = dict(zip(NAMES, engine.read_registers(NAMES), strict=True))
         code, before = engine.read_linear(engine.linear_pc, LONGEST), engine.delivery_count
+        named = self._system_type(Step(registers, code))
         ended = engine.step()
         known = engine.delivery_count - before
-        return Step(registers, code, engine.deliveries()[-known:] if known else ()), ended
+        deliveries = engine.deliveries()[-known:] if known else ()
+        return Step(registers, code, deliveries, engine.read_register("tr_flags"), named), ended
+
+    def _system_type(self, step: Step) -> int | None:
+        if step.mnemonic not in ("lar", "lsl", "ltr"):
+            return None
+        selector = self._selector(step)
+        base = self.engine.engine.read_register("ldtr_base" if selector & 4 else "gdtr_base")
+        access = self.engine.engine.read_linear(Linear(base + (selector & 0xFFF8) + 5), 1)
+        return access[0] & 15 if access and not access[0] & 0x10 else None
+
+    def _selector(self, step: Step) -> int:
+        operand = step.operands[-1]
+        if operand.type != X86_OP_MEM:
+            return step.register(operand) & 0xFFFF
+        segment, offset, _, _ = step.accesses()[-1]
+        at = Linear(step[f"{segment}_base"] + offset)
+        return int.from_bytes(self.engine.engine.read_linear(at, 2), "little")

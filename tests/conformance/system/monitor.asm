@@ -17,6 +17,8 @@ entry:
         align 8
 own_gdt:
         dq 0, 00CF9B000000FFFFh, 00CF93000000FFFFh, 00AF9B000000FFFFh, 00009B000000FFFFh, 000093000000FFFFh
+own_task:
+        dq 0000890000000067h                    ; of 32 bits: with one of 16 IA-32e mode cannot begin
 own_gdtr:
         dw $ - own_gdt - 1
         dd own_gdt
@@ -391,6 +393,10 @@ leave_case:
         mov fs, eax
         mov gs, eax
         lldt ax
+        mov byte [own_task + 5], 89h
+        mov ax, own_task - own_gdt
+        ltr ax
+        mov byte [own_task + 5], 89h
         jmp CS32:keep
 
         times HANDLERS_32 - MONITOR - ($ - $$) nop

@@ -15,6 +15,8 @@ from tests.conformance.system.known import explain
 from tests.conformance.system.layout import Result
 from tests.conformance.system.world import Mode
 
+LEFT_BEHIND = "what a case before it has left in the other: alone that does as the engine does"
+
 
 @dataclass(frozen=True, slots=True)
 class Unexplained:
@@ -74,10 +76,21 @@ def compare(
         tally.instructions.update(instruction.name for instruction in case.instructions)
         apart = differences(expected, found)
         reason = explain(case, expected, found, apart, follow) if apart else None
+        if apart and reason is None and len(cases) > 1:
+            apart, reason = _alone(case, oracle, found, follow, explain)
         if reason is not None:
             tally.known[reason] += 1
         elif apart:
             tally.unexplained.append(Unexplained(case, apart))
+
+
+def _alone(
+    case: Case, oracle: Cpu, found: Result, follow: Follow, explain: Explain
+) -> tuple[dict[str, tuple[int | None, int | None]], str | None]:
+    """How the oracle is apart that has run no case before it, with the engine as it was."""
+    (expected,) = oracle.run([case])
+    apart = differences(expected, found)
+    return apart, explain(case, expected, found, apart, follow) if apart else LEFT_BEHIND
 
 
 def shrink(

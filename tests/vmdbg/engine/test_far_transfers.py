@@ -146,6 +146,38 @@ def _legacy(cpu: BareCpu, **others: int) -> None:
     cpu.write(GDT + 0x20, _descriptor(0, 0xFFFFF, 0xF3, 0xC))
 
 
+SHORT = 0x30
+"""A code segment of LIMIT + 1 bytes."""
+LIMIT = 0x7FF
+
+
+@pytest.mark.parametrize("beyond", [0, 1, 0x5000])
+@pytest.mark.parametrize("size", [2, 4, 8])
+@pytest.mark.parametrize("mode", ["64 bits", "compatibility", "legacy"])
+@pytest.mark.parametrize("way", ["jmp", "call"])
+def test_far_jumps_and_calls_beyond_a_limit_fault_where_they_are(
+    cpu: BareCpu, way: str, mode: str, size: int, beyond: int
+) -> None:
+    """#GP(0) (SDM 2A, CALL, JMP), with nothing pushed."""
+    if size == 8 and mode != "64 bits":
+        pytest.skip("there are no operands of 64 bits")
+    if mode == "legacy":
+        _legacy(cpu)
+    elif mode == "compatibility":
+        cpu.engine.write_registers({"cs_flags": FLAT_32})
+    cpu.write(GDT + SHORT, _descriptor(0, LIMIT, 0x9B, 0x4))
+    cpu.write(STACK - 0x80, (LIMIT + beyond).to_bytes(size, "little") + struct.pack("<H", SHORT))
+    cpu.engine.write_registers({"gdtr_limit": 0x4F, "rbx": STACK - 0x80, "rsp": STACK - 0x100, "rflags": 0x8D7})
+    prefix = {2: b"\x66", 4: b"", 8: b"\x48"}[size]
+    found = _step(cpu, prefix + {"jmp": b"\xff\x2b", "call": b"\xff\x1b"}[way])
+    assert found[:1] == ([(GP, 0, CODE)] if beyond else [])
+    if beyond:
+        assert cpu.engine.deliveries()[0].rsp == STACK - 0x100
+        assert cpu.read(STACK - 0x108, 8) == 0 or cpu["rsp"] < STACK - 0x108
+    else:
+        assert (cpu["rip"], cpu["cs"]) == (LIMIT, SHORT)
+
+
 @pytest.mark.parametrize("size", [2, 4])
 @pytest.mark.parametrize("way", ["retf", "iret"])
 @pytest.mark.parametrize("ring", [0, 3])

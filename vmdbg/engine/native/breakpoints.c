@@ -219,6 +219,15 @@ static void raise_if_of_guest(Env *env, uint64_t linear)
     raise_exception_ra_x86_64(env, DEBUG_EXCEPTION, 0);
 }
 
+/* A fetch is about to fault: one of the guest's own where the instruction begins comes first (SDM 3A 6.9). */
+void breakpoint_before_fault(Vm *vm, uint64_t linear)
+{
+    Env *env = vm->cpu->env;
+
+    if (linear == env_linear_pc(env) && !(env->eflags & FLAG_RF) && !cpu_shadow_is_by_ss(vm->cpu))
+        raise_if_of_guest(env, linear);
+}
+
 /* A translation met a breakpoint: ours, one that was cleared, or one of the guest's debug registers. */
 void __wrap_breakpoint_handler_x86_64(Cpu *cpu)
 {

@@ -1,7 +1,7 @@
 /* What far transfers of protected mode are held to where they are made, and Unicorn looks at where they come to, or not at all:
  *
  * A return beyond the limit of the new CS, or to an address of 64-bit code that is not canonical, is #GP(0) (SDM 2A, IRET;
- * 2B, RET); so is such a far jump or call in IA-32e mode. To code of 64 bits whose D is set it is #GP of the selector.
+ * 2B, RET); so is such a far jump or call. To code of 64 bits whose D is set it is #GP of the selector.
  * A return to an outer ring whose stack pointer does not lie within SS's limit is #SS(0).
  *
  * That a return is well is mostly told by a few reads. The others, and those that other mends are for, are made by Unicorn's helper,
@@ -231,21 +231,30 @@ void far_jump_to_long(Env *env, int selector, uint64_t eip, uint64_t next_eip, u
 
 void __real_helper_lcall_protected_x86_64(Env *env, int selector, uint64_t eip, int shift, uint64_t next_eip);
 
-/* A jump there, which is held to the same but that it pushes nothing, says what is wrong with it. */
+/* Of a code segment that `eip` is beyond: a jump there, which is held to the same but that it pushes nothing, says what is
+ * wrong with it. */
+void far_call_check(Env *env, int selector, uint64_t eip, uint64_t next_eip, uintptr_t host_pc)
+{
+    uint32_t words[2];
+    Kept before;
+
+    if (!vm_peek_descriptor(vm_current, selector, words) || (words[1] & CODE_RIGHT) != CODE_RIGHT || lands_well(env, words, eip))
+        return;
+    cpu_restore_state_x86_64(ENV_CPU(env), host_pc, false);
+    keep(env, &before);
+    __real_helper_ljmp_protected_x86_64(env, selector, eip, next_eip);
+    settle_target(env, &before, false);
+}
+
 void far_call_of_long(Env *env, int selector, uint64_t eip, int shift, uint64_t next_eip, uintptr_t host_pc)
 {
     enum { SHIFT_64 = 2, PUSHED = 2, WORD_64 = 8 };
     uint32_t words[2];
-    Kept before;
 
     narrow_end();
+    far_call_check(env, selector, eip, next_eip, host_pc);
     cpu_restore_state_x86_64(ENV_CPU(env), host_pc, false);
     bool to_code = vm_peek_descriptor(vm_current, selector, words) && (words[1] & CODE_RIGHT) == CODE_RIGHT;
-    if (to_code && words[1] & DESC_L && (words[1] & DESC_B || !is_canonical(eip))) {
-        keep(env, &before);
-        __real_helper_ljmp_protected_x86_64(env, selector, eip, next_eip);
-        settle_target(env, &before, false);
-    }
     bool narrow = to_code && env->hflags & HF_CS64 && shift < SHIFT_64;
     if (narrow)
         narrow_begin(env, shift, 0, false);

@@ -129,13 +129,15 @@ static unsigned traits_0f(Instruction *i)
     case 0xae:
         return (instruction_byte(i, 2) & 0x38) == 0x18 ? STORES_MXCSR : 0;
     default:
-        if (tests_bit(map) || ((map & 0xf0) == 0x90 && instruction_byte(i, 2) < 0xc0) || exchanges_pair(map, instruction_byte(i, 2)))
+        if (tests_bit(map) || ((map & 0xf0) == 0x90 && instruction_byte(i, 2) < 0xc0) ||
+            (map == 0xc7 && exchanges_pair(map, instruction_byte(i, 2))))
             return READS_FLAGS;             /* the second: SETcc to memory */
         found = LISTED(map_0f, map, i);
     }
-    if (instruction_byte(i, modrm_at) >= 0xc0)
+    bool pair = loads_pair(i->prefix, map);
+    if ((!found && !pair) || instruction_byte(i, modrm_at) >= 0xc0)
         return 0;
-    return found ? DEMANDS_ALIGNMENT : loads_pair(i->prefix, map) ? LOADS_PAIR : 0;
+    return found ? DEMANDS_ALIGNMENT : LOADS_PAIR;
 }
 
 /* What the translator must add. */

@@ -86,6 +86,7 @@ HELPER void __wrap_helper_lcall_protected_x86_64(Env *env, int selector, uint64_
         return;
     }
     delivery_check_call(vm_current, selector, (uintptr_t)__builtin_return_address(0));
+    far_call_check(env, selector, eip, next_eip, (uintptr_t)__builtin_return_address(0));
     if (stack_call_is_by_286_gate(vm_current, selector)) {
         cpu_restore_state_x86_64(ENV_CPU(env), (uintptr_t)__builtin_return_address(0), false);
         __real_helper_lcall_protected_x86_64(env, selector, eip, shift, next_eip);

@@ -205,10 +205,16 @@ static void translate_check(void *tcg, const Instruction *i, const VexDecoded *d
     }
 }
 
+/* Whether operand_of() asks for the number in ModRM. */
+static bool has_group(uint8_t opcode)
+{
+    return (opcode & 0xfc) == 0x80 || (opcode & 0xfd) == 0x8c || (opcode & 0xf6) == 0xf6;
+}
+
 /* Bytes of the operand in memory that ModRM names, with STORES; 0: it accesses none. `wide`: of 32 bits. */
 static unsigned operand_of(Instruction *i, unsigned size)
 {
-    uint8_t opcode = instruction_byte(i, 0), group = instruction_byte(i, 1) >> 3 & 7;
+    uint8_t opcode = instruction_byte(i, 0), group = has_group(opcode) ? instruction_byte(i, 1) >> 3 & 7 : 0;
     unsigned whole = opcode & 1 ? size : 1;
 
     if (opcode < 0x40)
@@ -257,10 +263,15 @@ static unsigned x87_operand(uint8_t opcode, uint8_t group, unsigned size)
     }
 }
 
+static bool has_group_0f(uint8_t opcode)
+{
+    return opcode < 2 || opcode == 0xae || opcode == 0xba || opcode == 0xc7;
+}
+
 /* Of map 0F. Vectors are looked at where they begin. */
 static unsigned operand_0f(Instruction *i, unsigned size)
 {
-    uint8_t opcode = instruction_byte(i, 1), group = instruction_byte(i, 2) >> 3 & 7;
+    uint8_t opcode = instruction_byte(i, 1), group = has_group_0f(opcode) ? instruction_byte(i, 2) >> 3 & 7 : 0;
     unsigned whole = opcode & 1 ? size : 1;
 
     switch (opcode) {

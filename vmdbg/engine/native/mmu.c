@@ -412,6 +412,18 @@ static void before_fetch(Vm *vm, uint64_t linear)
         vm_leave_at_fetch(vm, EXIT_BREAKPOINT);
 }
 
+/* What comes before the fault of a page, or a void: a breakpoint, which is at no address that is not canonical (SDM 3B 18.2.6),
+ * and the limit of CS. */
+static void before_fetch_fault(Vm *vm, uint64_t linear)
+{
+    const Env *env = vm->cpu->env;
+    const Segment *cs = &env->segs[R_CS];
+
+    breakpoint_before_fault(vm, linear);
+    if (!(env->hflags & HF_CS64) && (uint32_t)(linear - cs->base) > cs->limit)
+        raise_exception_err_ra_x86_64(vm->cpu->env, 13, 0, 0);
+}
+
 bool __real_x86_cpu_tlb_fill_x86_64(Cpu *, uint64_t, int, int, int, bool, uintptr_t);
 
 bool __wrap_x86_cpu_tlb_fill_x86_64(Cpu *cpu, uint64_t linear, int size, int access, int mmu_idx, bool probe,
@@ -433,6 +445,8 @@ bool __wrap_x86_cpu_tlb_fill_x86_64(Cpu *cpu, uint64_t linear, int size, int acc
             return false;
         if (host_pc)
             cpu_restore_state_x86_64(cpu, host_pc, true);
+        if (access == MMU_FETCH && outcome != NOT_CANONICAL)
+            before_fetch_fault(vm, linear);
         if (outcome == NOT_CANONICAL)
             raise_exception_err_ra_x86_64(vm->cpu->env, access == MMU_FETCH ? 13 : operand_vector(vm, linear, host_pc), 0, 0);
         if (host_pc && access == MMU_LOAD && (outcome & (ERROR_P | ERROR_PK)) != ERROR_P && operand_is_modified(vm))
@@ -444,6 +458,7 @@ bool __wrap_x86_cpu_tlb_fill_x86_64(Cpu *cpu, uint64_t linear, int size, int acc
         touched_fetch_fault(vm, linear);
         if (probe)
             return false;
+        before_fetch_fault(vm, linear);
         void_fetch(vm, linear, t.physical | (linear & 0xfff));
     }
     key_is_used(vm->cpu, t.flags);

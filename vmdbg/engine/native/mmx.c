@@ -73,7 +73,7 @@ unsigned mmx_effect(Instruction *i)
         return 0;
     uint8_t map = instruction_byte(i, 1);
     if (map != 0x38 && map != 0x3a) {
-        bool may_be = map == 0x2a || map == 0x2c || map == 0x2d || (map >= 0x60 && map <= 0x7f && map != 0x77) || map >= 0xc4;
+        bool may_be = map == 0x2a || map == 0x2c || map == 0x2d || (map >= 0x60 && map <= 0x7f && map != 0x77) || (map >= 0xc4 && (map & 0xf8) != 0xc8);     /* BSWAP has no ModRM */
         return may_be ? effect_0f(map, instruction_byte(i, 2), i->prefix) : 0;
     }
     if (i->prefix)

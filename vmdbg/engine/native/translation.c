@@ -16,12 +16,18 @@ static void translate_as(Disas *db, Cpu *cpu, uint64_t at, const uint8_t *bytes,
     vm->instead_size = 0;
 }
 
-/* #UD. Not shorter than the instruction that it stands for, so that a change of that is noticed. */
+/* #UD. As long as what was read of the instruction that it stands for, so that a change of that is noticed, and nothing that
+ * is not its own is fetched. */
 static void refuse(Disas *db, Cpu *cpu, const Instruction *instruction)
 {
     static const uint8_t lock_ud2[] = {0xf0, 0x0f, 0x0b};
+    uint8_t code[LONGEST_INSTRUCTION];
+    unsigned size = instruction->size, kept = size < sizeof lock_ud2 ? 2 : sizeof lock_ud2;
 
-    translate_as(db, cpu, instruction->linear + instruction->opcode_at, lock_ud2, sizeof lock_ud2);
+    memset(code, 0x2e, sizeof code);
+    size = size < kept ? kept : size;
+    memcpy(code + size - kept, lock_ud2 + sizeof lock_ud2 - kept, kept);
+    translate_as(db, cpu, instruction->linear, code, size);
 }
 
 /* A NOP of the instruction's length, and a call of what does it. */

@@ -116,6 +116,7 @@ typedef struct { Env *env; int shift, operand; bool interrupt; } FarReturn;     
 bool far_return_is_plain(Env *env, int shift, bool interrupt);
 void far_return(void (*helper)(Env *, int, int), const FarReturn *r, uintptr_t host_pc);
 void far_jump_to_long(Env *env, int selector, uint64_t eip, uint64_t next_eip, uintptr_t host_pc);
+void far_call_check(Env *env, int selector, uint64_t eip, uint64_t next_eip, uintptr_t host_pc);
 void far_call_of_long(Env *env, int selector, uint64_t eip, int shift, uint64_t next_eip, uintptr_t host_pc);
 uint64_t far_stack_word(Env *env, int shift, unsigned number);
 
@@ -269,6 +270,7 @@ const Block *translation_last(void);
 bool vm_breakpoint_at(Vm *vm, uint64_t linear);
 bool vm_stops_at(Vm *vm, uint64_t linear);
 bool breakpoint_is_checked_at(Vm *vm, uint64_t linear);
+void breakpoint_before_fault(Vm *vm, uint64_t linear);
 
 /* touched.c */
 void touched_entry(Vm *vm, uint64_t linear, uint64_t physical, uint64_t at, uint32_t kinds);
