@@ -37,13 +37,13 @@ class BochsProcess:
             file.truncate(size)
             self.ram = mmap.mmap(file.fileno(), size)
         command, pipe = [sys.executable, str(HERE / "bochs_child.py"), str(path)], subprocess.PIPE
-        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=os.environ | _preload())
+        # Unbuffered: a line that is read ahead select() does not see.
+        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, bufsize=0, env=os.environ | _preload())
 
     def begin(self, registers: Mapping[str, int]) -> int:
         """The number of the process that runs it."""
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(registers) + "\n")
-        self._process.stdin.flush()
+        self._process.stdin.write(json.dumps(registers).encode() + b"\n")
         return self._number()
 
     def wait(self) -> int:

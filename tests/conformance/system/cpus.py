@@ -9,6 +9,7 @@ import struct
 import subprocess
 import time
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
@@ -69,6 +70,7 @@ def qemu_version() -> str:
     return said.split("version ")[-1].split(" ")[0]
 
 
+@cache
 def monitor(*, ports: bool = True) -> bytes:
     """`ports`: whether the machine has any."""
     defines = DEFINES if ports else DEFINES | {"WITHOUT_PORTS": 1}

@@ -335,7 +335,7 @@ def _arpl(step: Step, expected: Result, found: Result) -> bool:
 
 def _breakpoint_at_handler(step: Step, expected: Result, found: Result) -> bool:
     """It traps behind a handler's first instruction what met a breakpoint before, or faulted then."""
-    where = expected.fields().get("rip", 0) if expected.vector == DB else 0
+    where = expected.record().get("rip", 0) if expected.vector == DB else 0
     return MONITOR <= where < MONITOR_END and bool(step.deliveries) and any(_is_of_data(step, one) for one in range(4))
 
 
@@ -355,7 +355,7 @@ def _frame_in_page_of_code(step: Step, expected: Result, found: Result) -> bool:
 
 def _trap_forgotten(step: Step, expected: Result, found: Result) -> bool:
     """The same behind a data breakpoint whose #DB faults: the instruction is over, and QEMU goes on behind it."""
-    where = expected.fields().get("rip")
+    where = expected.record().get("rip")
     faults = len(step.deliveries) > 1 and step.deliveries[0].vector == DB and step.deliveries[0].rip == where
     return faults and _meets_breakpoint(step) and _pushes_to_page_of_code(step)
 
@@ -376,13 +376,13 @@ def _rotates_memory(step: Step, expected: Result, found: Result) -> bool:
 
 
 def _breakpoints_that_no_access_met(step: Step, expected: Result, found: Result) -> bool:
-    before, after = expected.fields(), found.fields()
+    before, after = expected.record(), found.record()
     if "dr6" not in before or not step.accesses():
         return False
     more = before["dr6"] & ~after.get("dr6", 0) & 15
     numbers = [number for number in range(4) if more >> number & 1]
     of_data = [number for number in numbers if step["dr7"] >> 16 + 4 * number & 1]
-    behind = step["cs_base"] + before["rip"]
+    behind = step["cs_base"] + step["rip"] + (step.instruction.size if step.instruction else 0)
     return (
         bool(of_data)
         and not any(_meets(step, number) for number in of_data)

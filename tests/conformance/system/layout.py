@@ -112,6 +112,8 @@ _FIELDS = (
     *((f"dr{number}", RECORD_DR + 4 * number, 4) for number in range(4)),
 )
 
+WORD_NAMES = tuple(f"[{at:#x}]" for start, size in REGIONS for at in range(start, start + size, 4))
+
 DEFINES: dict[str, int | str] = {
     name: value for name, value in globals().items() if name.isupper() and isinstance(value, int)
 }
@@ -128,16 +130,18 @@ class Result:
 
     raw: bytes
 
-    def fields(self) -> dict[str, int]:
+    def record(self) -> dict[str, int]:
+        """By name, without memory."""
         found = {name: int.from_bytes(self.raw[at : at + size], "little") for name, at, size in _FIELDS}
-        if found["vector"] >= TRIPLE_FAULT:
-            return {"vector": found["vector"]}
-        at = RECORD_SIZE
-        for start, size in REGIONS:
-            words = struct.unpack_from(f"<{size // 4}I", self.raw, at)
-            found |= {f"[{start + 4 * number:#x}]": word for number, word in enumerate(words)}
-            at += size
-        return found
+        return {"vector": found["vector"]} if found["vector"] >= TRIPLE_FAULT else found
+
+    def words(self) -> tuple[int, ...]:
+        """Of memory, as they are in REGIONS."""
+        return struct.unpack_from(f"<{len(WORD_NAMES)}I", self.raw, RECORD_SIZE)
+
+    def fields(self) -> dict[str, int]:
+        found = self.record()
+        return found if len(found) == 1 else found | dict(zip(WORD_NAMES, self.words(), strict=True))
 
     @property
     def vector(self) -> int:

@@ -12,7 +12,7 @@ from tests.conformance.system.cpus import Cpu
 from tests.conformance.system.draw import draw
 from tests.conformance.system.follow import Step
 from tests.conformance.system.known import explain
-from tests.conformance.system.layout import Result
+from tests.conformance.system.layout import WORD_NAMES, Result
 from tests.conformance.system.world import Mode
 
 LEFT_BEHIND = "what a case before it has left in the other: alone that does as the engine does"
@@ -53,11 +53,17 @@ def batch(mode: Mode, seed: int, count: int) -> list[Case]:
 def differences(expected: Result, found: Result) -> dict[str, tuple[int | None, int | None]]:
     if expected.raw == found.raw:
         return {}
-    one, other = expected.fields(), found.fields()
+    one, other = expected.record(), found.record()
     if len(one) != len(other) or one["vector"] != other["vector"]:
         names = ("vector", "rip", "error code", "cs")
         return {name: (one.get(name), other.get(name)) for name in names if one.get(name) != other.get(name)}
-    return {name: (one[name], other[name]) for name in one if one[name] != other[name]}
+    apart: dict[str, tuple[int | None, int | None]] = {
+        name: (one[name], other[name]) for name in one if one[name] != other[name]
+    }
+    if len(one) > 1:
+        words = zip(WORD_NAMES, expected.words(), found.words(), strict=True)
+        apart |= {name: (a, b) for name, a, b in words if a != b}
+    return apart
 
 
 Follow = Callable[[Case], Sequence[Step]]

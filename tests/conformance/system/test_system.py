@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.conformance.system import cpus
 from tests.conformance.system.case import Case, Instruction
-from tests.conformance.system.cpus import EngineCpu, QemuSystem, is_qemu_there, qemu_version
+from tests.conformance.system.cpus import EngineCpu, QemuSystem, cases_done, is_qemu_there, qemu_version
 from tests.conformance.system.draw import plain
 from tests.conformance.system.follow import BIG, LMA, LONG, NAMES, Follower, Step
 from tests.conformance.system.known import explain
 from tests.conformance.system.layout import HANGS, RESULT_SIZE, Result
-from tests.conformance.system.session import Tally, batch, compare, shrink
-from tests.conformance.system.world import LANDINGS, USER, USER_STACK, Mode
+from tests.conformance.system.session import LEFT_BEHIND, Tally, batch, compare, shrink
+from tests.conformance.system.world import LANDINGS, TASK16_SLOT, USER, USER_STACK, Mode
 from vmdbg.engine.exits import Delivery, DeliveryKind
 from vmdbg.units import Linear, Tick
 
@@ -112,6 +113,43 @@ def test_a_difference_shrinks_to_the_instruction_that_makes_it(engine: EngineCpu
     small = shrink(unexplained, engine, other, follow)
     assert [instruction.name for instruction in small.case.instructions] == ["sldt"]
     assert list(small.differences) == ["rax"]
+
+
+def test_a_case_is_asked_again_of_one_that_has_run_no_other(engine: EngineCpu) -> None:
+    class Tired(_Other):
+        def run(self, cases: list[Case]) -> list[Result]:
+            return super().run(cases) if len(cases) > 1 else engine.run(cases)
+
+    cases = [plain(Mode.LONG, Instruction(name, b"\x0f\x00\xc1")) for name in ("nop", "sldt", "nop")]
+    tally = Tally()
+    compare(cases, Tired(engine), engine, Follower(engine), tally)
+    assert (tally.known, tally.unexplained) == ({LEFT_BEHIND: 1}, [])
+
+
+def test_the_last_result_is_whole_wherever_patience_ends(engine: EngineCpu, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = plain(Mode.LONG, Instruction("nop", b"\x90"))
+    whole = engine.run([case])
+    engine.begin([case])
+    begin = engine.engine.clock
+    while not cases_done(engine.engine.ram, 0, 1):
+        engine.engine.run(Tick(engine.engine.clock + 20))
+    monkeypatch.setattr(cpus, "PATIENCE", engine.engine.clock - begin)
+    assert engine.run([case]) == whole
+
+
+def test_a_task_state_of_16_bits_does_not_outlast_its_case(engine: EngineCpu) -> None:
+    """IA-32e mode cannot begin with one (SDM 2B, MOV to control registers)."""
+    load = b"\xb8" + (8 * TASK16_SLOT).to_bytes(4, "little") + b"\x0f\x00\xd8"
+    cases = [
+        plain(Mode.PROTECTED_32, Instruction("ltr", load)),
+        plain(Mode.LONG, Instruction("nop", b"\x90")),
+        plain(Mode.LONG, Instruction("ltr", load)),
+    ]
+    assert [(one["vector"], one["error code"]) for one in (result.fields() for result in engine.run(cases))] == [
+        (6, 0),
+        (6, 0),
+        (13, 8 * TASK16_SLOT),
+    ]
 
 
 def test_a_case_without_end_is_told_and_the_next_one_runs(engine: EngineCpu) -> None:

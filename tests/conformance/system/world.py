@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import struct
 from dataclasses import dataclass
+from functools import cache
 
 from tests.conformance.system.layout import (
     CS32,
@@ -235,6 +236,7 @@ def _entries(size: int) -> bytes:
     return b"".join((entry(page) & ((1 << 8 * size) - 1)).to_bytes(size, "little") for page in pages)
 
 
+@cache
 def template(mode: Mode) -> bytes:
     """The contents of REGIONS."""
     long = mode.is_long
@@ -277,6 +279,7 @@ def page_tables() -> bytes:
     return b"".join(pages[at].ljust(0x1000, b"\0") for at in range(LONG_TABLES, PAE_POINTERS + 1, 0x1000))
 
 
+@cache
 def fixed() -> dict[int, bytes]:
     """What is the same at the beginning of every case but is not its template's, by address."""
     filled = {start: INT3 * size for start, size in (*FILLED, *REFILLED)}
