@@ -47,6 +47,11 @@ def _length(code: bytes, bits: int) -> int:
     return found[1] if found else 0
 
 
+def _is_near_branch(opcode: int, bits: int) -> bool:
+    """Jcc, for which an Intel CPU ignores 66 in 64-bit code."""
+    return bits == 64 and 0x80 <= opcode < 0x90
+
+
 def _codes(bits: int) -> Iterator[bytes]:
     """Every opcode of one byte and of map 0F, with prefixes, its operands being registers, constants of 0 or none."""
     for prefix in PREFIXES[bits]:
@@ -55,7 +60,11 @@ def _codes(bits: int) -> Iterator[bytes]:
             if opcode != 0x0F and (length := _length(code, bits)):
                 yield code[:length]
             code = prefix + bytes([0x0F, opcode, 0xC1]) + bytes(12)
-            if opcode != UD0 and (length := _length(code, bits)):
+            if (
+                opcode != UD0
+                and not (prefix == b"\x66" and _is_near_branch(opcode, bits))
+                and (length := _length(code, bits))
+            ):
                 yield code[:length]
         for opcode in WITHOUT_MODRM:
             yield prefix + bytes([0x0F, opcode])
