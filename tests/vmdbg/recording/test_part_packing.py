@@ -80,13 +80,13 @@ def one_part() -> Part:
     return Part(Position(Tick(0)), Position(Tick(1)), Touched.of(touches(random.Random(1), [5])))
 
 
-def parts_of(seed: int, count: int = 60) -> list[Part]:
+def parts_of(seed: int, count: int = 45) -> list[Part]:
     """Each of which touches much of what the one before did; some are of recordings of earlier builds."""
     rng = random.Random(seed)
-    pages = {rng.getrandbits(40) for _ in range(300)}
+    pages = {rng.getrandbits(40) for _ in range(100)}
     found = list[Part]()
     for number in range(count):
-        pages = set(rng.sample(sorted(pages), 250)) | {rng.getrandbits(40) for _ in range(rng.randrange(100))}
+        pages = set(rng.sample(sorted(pages), 80)) | {rng.getrandbits(40) for _ in range(rng.randrange(30))}
         what, start = touches(rng, pages), 1000 * number
         touched = as_of_old(what) if rng.random() < 0.1 else touched_of(rng, what, start)
         found.append(Part(Position(Tick(start)), Position(Tick(start + 1000)), touched))
