@@ -21,7 +21,7 @@ from vmdbg.timeline.history_index import Part
 from vmdbg.timeline.touched import MOST_PORT_BYTES, MOST_REQUESTS
 from vmdbg.timeline.touched_packing import MOST_ROWS, data_of, framed, rows_in, unframed
 
-MOST_TOGETHER = 16
+MOST_TOGETHER = 32
 """Parts of one stream."""
 _PARAMETERS = zstandard.ZstdCompressionParameters.from_level(9, window_log=20)
 """The window holds what several parts did beside touching pages."""

@@ -25,6 +25,19 @@ class Row:
     words: list[int] = field(default_factory=lambda: [0] * WORDS)
 
 
+@dataclass
+class Page:
+    """What the rows of a physical page told: the last of them, and any."""
+
+    kinds: int = 0
+    lines: int = 0
+    lines_ever: int = 0
+    written: int = 0
+    written_ever: int = 0
+    words: dict[int, int] = field(default_factory=dict)
+    """By line."""
+
+
 class Bits:
     """Bits on their way to bytes, each by how likely it was: the interval between two numbers is divided so."""
 
@@ -61,7 +74,7 @@ class Model:
         self._after_row: dict[int, tuple[int, int]] = {}
         self._after_page: dict[int, tuple[int, int]] = {}
         self._physical_of: defaultdict[int, int] = defaultdict(int)
-        self._seen: defaultdict[int, Row] = defaultdict(Row)
+        self._seen: defaultdict[int, Page] = defaultdict(Page)
         self._jumped_to = 0
         self._past = (0, 0)
         self._bits = Bits()
@@ -104,11 +117,11 @@ class Model:
         seen = self._seen[row.physical % PLACES]
         self._kinds(_region(row.linear), seen.kinds, row.kinds)
         if row.kinds & FETCH:
-            self._bitmap("lines", seen.lines, row.lines)
-            seen.lines = row.lines
+            self._bitmap("lines", seen.lines, seen.lines_ever, row.lines)
+            seen.lines, seen.lines_ever = row.lines, seen.lines_ever | row.lines
         if row.kinds & WRITE:
             self._stores(seen, row)
-            seen.written, seen.words = row.written, row.words
+            seen.written = row.written
         seen.kinds = row.kinds
 
     def _place(self, before: Row, row: Row) -> None:
@@ -151,35 +164,37 @@ class Model:
             for bit in range(3, 8):
                 self._bits.put(kinds >> bit & 1)
 
-    def _bitmap(self, name: str, old: int, bitmap: int) -> None:
+    def _bitmap(self, name: str, old: int, ever: int, bitmap: int) -> None:
         others = 0
         for at in range(0, 64, 8):
             old_byte, byte = old >> at & 0xFF, bitmap >> at & 0xFF
-            if self._guess((name, "same", old != 0, others, old_byte != 0), old_byte == byte):
+            settled = old_byte == ever >> at & 0xFF
+            if self._guess((name, "same", old != 0, others, old_byte != 0, settled), old_byte == byte):
                 continue
             others = min(others + 1, 3)
             for bit in range(at, at + 8):
                 near = tuple((old << 1) >> (bit + place) & 1 for place in range(3))
                 left = (bitmap << 2) >> bit & 3
-                self._guess((name, "bit", old != 0, near, left), bitmap >> bit & 1)
+                self._guess((name, "bit", old != 0, ever >> bit & 1, near, left), bitmap >> bit & 1)
 
-    def _stores(self, seen: Row, row: Row) -> None:
+    def _stores(self, seen: Page, row: Row) -> None:
         before = 0 if not seen.kinds else 1 if seen.written == ALL else 2 if seen.written else 3
         if self._guess(("all", _region(row.linear), before, row.kinds & 7), row.written == ALL):
-            row.words = [0xFF] * WORDS
             return
-        self._bitmap("written", 0 if before == 1 else seen.written, row.written)
-        self._words(dict(zip(_lines(seen.written), seen.words, strict=False)), row)
+        self._bitmap("written", 0 if before == 1 else seen.written, seen.written_ever, row.written)
+        seen.written_ever |= row.written
+        self._words(seen.words, row)
 
     def _words(self, old: dict[int, int], row: Row) -> None:
-        """`old`: what words were written, by line."""
+        """`old`: what words of a line were written when it was told last, by line."""
         before = 0
         for line, words in zip(_lines(row.written), row.words, strict=False):
             below = before >> 7 if line and row.written >> (line - 1) & 1 else None
-            where = line in old, below, row.written >> (line + 1) & 1
-            if not self._guess(("same words", where), words == old.get(line, before)):
+            known = old.get(line, 0)
+            where = bool(known), below, row.written >> (line + 1) & 1
+            if not self._guess(("same words", where), words == (known or before)):
                 self._tree(("words", where), 8, words)
-            before = words
+            before = old[line] = words
 
 
 def _lines(written: int) -> Iterator[int]:

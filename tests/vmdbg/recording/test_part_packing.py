@@ -80,7 +80,7 @@ def one_part() -> Part:
     return Part(Position(Tick(0)), Position(Tick(1)), Touched.of(touches(random.Random(1), [5])))
 
 
-def parts_of(seed: int, count: int = 45) -> list[Part]:
+def parts_of(seed: int, count: int = 80) -> list[Part]:
     """Each of which touches much of what the one before did; some are of recordings of earlier builds."""
     rng = random.Random(seed)
     pages = {rng.getrandbits(40) for _ in range(100)}
@@ -197,7 +197,7 @@ def test_a_piece_of_another_stream_is_refused(form: type[Form]) -> None:
 
 
 @FORMS
-@pytest.mark.parametrize("place", [-1, 1, 7, 8, 15, 16, 1 << 40])
+@pytest.mark.parametrize("place", [-1, 1, 8, 32, 1 << 40])
 def test_a_part_that_says_another_place_is_refused(place: int, form: type[Form]) -> None:
     (record,) = form().packed([one_part()])
     assert unpacked([msgspec.structs.replace(record, place=place)], form) == [None]

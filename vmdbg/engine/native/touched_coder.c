@@ -17,9 +17,13 @@ typedef struct {                               /* the row that came after one */
     bool known;
 } Follower;
 
-typedef struct {                               /* a physical page, as a row had it last */
-    uint64_t lines, written;
-    uint8_t words[TOUCHED_WORDS], kinds;
+typedef struct {                               /* lines of a page: in the last row that told of them, and in any */
+    uint64_t last, ever;
+} SeenLines;
+
+typedef struct {                               /* what is known of a physical page */
+    SeenLines code, written;
+    uint8_t words[CODE_LINES], kinds;          /* of each line, as it was last told; 0: it was not */
 } Seen;
 
 typedef struct {                               /* for numbers of 64 bits */
@@ -27,7 +31,7 @@ typedef struct {                               /* for numbers of 64 bits */
 } Number;
 
 typedef struct {
-    Chance same[2][4][2], bit[2][1 << 5];
+    Chance same[2][4][2][2], bit[2][1 << 6];
 } Bitmap;
 
 struct TouchedCoder {
@@ -131,56 +135,59 @@ static void code_place(TouchedCoder *coder, const Row *before, Row *row)
     coder->past = (past << 2 | how) % PAST;
 }
 
-static uint64_t code_bitmap(BitCoder *bits, Bitmap *chances, uint64_t old, uint64_t bitmap)
+static uint64_t code_bitmap(BitCoder *bits, Bitmap *chances, SeenLines seen, uint64_t bitmap)
 {
-    uint64_t found = 0;
+    uint64_t found = 0, old = seen.last;
     uint32_t others = 0;
 
     for (uint32_t at = 0; at < 64; at += 8) {
-        if (coder_guess(bits, &chances->same[old != 0][others][(old >> at & 0xff) != 0], (old >> at & 0xff) == (bitmap >> at & 0xff))) {
-            found |= old & 0xffull << at;
+        uint8_t byte = old >> at, ever = seen.ever >> at, now = bitmap >> at;
+        if (coder_guess(bits, &chances->same[old != 0][others][byte != 0][byte == ever], byte == now)) {
+            found |= (uint64_t)byte << at;
             continue;
         }
         others += others < 3;
         for (uint32_t bit = at; bit < at + 8; bit++) {
             uint32_t near = (bit ? old >> (bit - 1) : old << 1) & 7, left = (bit < 2 ? found << (2 - bit) : found >> (bit - 2)) & 3;
-            found |= (uint64_t)coder_guess(bits, &chances->bit[old != 0][near << 2 | left], bitmap >> bit & 1) << bit;
+            uint32_t around = (seen.ever >> bit & 1) << 5 | near << 2 | left;
+            found |= (uint64_t)coder_guess(bits, &chances->bit[old != 0][around], bitmap >> bit & 1) << bit;
         }
     }
     return found;
 }
 
 /* Of each of the lowest lines that were written, which words. */
-static void code_words(TouchedCoder *coder, const Seen *seen, Row *row)
+static void code_words(TouchedCoder *coder, Seen *seen, Row *row)
 {
     uint8_t before = 0;
     uint64_t left = row->written;
 
     for (uint32_t i = 0; left && i < TOUCHED_WORDS; i++, left &= left - 1) {
-        uint64_t line = left & -left;
-        uint32_t rank = __builtin_popcountll(seen->written & (line - 1));
-        bool known = seen->written & line && rank < TOUCHED_WORDS;
-        uint8_t old = known ? seen->words[rank] : before;
-        uint32_t below = row->written & line >> 1 ? 2 | before >> 7 << 2 : 0, beside = below | (row->written & line << 1 ? 1 : 0);
+        uint32_t line = __builtin_ctzll(left);
+        uint32_t below = line && row->written >> (line - 1) & 1 ? 2 | before >> 7 << 2 : 0;
+        uint32_t beside = below | (line < 63 && row->written >> (line + 1) & 1 ? 1 : 0);
+        bool known = seen->words[line];
+        uint8_t old = known ? seen->words[line] : before;
         if (coder_guess(&coder->bits, &coder->same_words[known][beside], row->words[i] == old))
             row->words[i] = old;
         else
             row->words[i] = coder_tree(&coder->bits, coder->words[known][beside], 8, row->words[i]);
-        before = row->words[i];
+        before = seen->words[line] = row->words[i];
     }
 }
 
-static void code_stores(TouchedCoder *coder, const Seen *seen, uint32_t kind, Row *row)
+static void code_stores(TouchedCoder *coder, Seen *seen, uint32_t kind, Row *row)
 {
-    uint32_t before = !seen->kinds ? 0 : seen->written == ALL ? 1 : seen->written ? 2 : 3;
+    SeenLines *lines = &seen->written;
+    uint32_t before = !seen->kinds ? 0 : lines->last == ALL ? 1 : lines->last ? 2 : 3;
 
     if (coder_guess(&coder->bits, &coder->all_written[kind][before][row->kinds & 7], row->written == ALL)) {
-        row->written = ALL;
-        memset(row->words, 0xff, TOUCHED_WORDS);
+        row->written = lines->last = ALL;
         return;
     }
-    row->written = code_bitmap(&coder->bits, &coder->written, before == 1 ? 0 : seen->written, row->written);
+    row->written = code_bitmap(&coder->bits, &coder->written, before == 1 ? (SeenLines){0, lines->ever} : *lines, row->written);
     code_words(coder, seen, row);
+    *lines = (SeenLines){row->written, lines->ever | row->written};
 }
 
 static uint8_t code_kinds(TouchedCoder *coder, uint32_t kind, uint8_t before, uint8_t kinds)
@@ -203,13 +210,12 @@ static void code_row(TouchedCoder *coder, const Row *before, Row *row)
     Seen *seen = &coder->seen[row->physical % PLACES];
     uint32_t kind = region(row->linear);
     row->kinds = code_kinds(coder, kind, seen->kinds, row->kinds);
-    if (row->kinds & TOUCHED_FETCH)
-        row->lines = seen->lines = code_bitmap(&coder->bits, &coder->lines, seen->lines, row->lines);
-    if (row->kinds & TOUCHED_WRITE) {
-        code_stores(coder, seen, kind, row);
-        seen->written = row->written;
-        memcpy(seen->words, row->words, TOUCHED_WORDS);
+    if (row->kinds & TOUCHED_FETCH) {
+        row->lines = code_bitmap(&coder->bits, &coder->lines, seen->code, row->lines);
+        seen->code = (SeenLines){row->lines, seen->code.ever | row->lines};
     }
+    if (row->kinds & TOUCHED_WRITE)
+        code_stores(coder, seen, kind, row);
     seen->kinds = row->kinds;
 }
 
