@@ -76,13 +76,14 @@ uintptr_t tcg_sum_of(TcgContext *tcg, uintptr_t a, uintptr_t b)
 }
 
 /* What translated code has of the guest's general registers; the same in every engine. */
-static uintptr_t registers[16];
+static uintptr_t registers[16], cpu_register;
 
 void *__wrap_tcg_global_mem_new_internal_x86_64(TcgContext *tcg, int type, uintptr_t base, intptr_t offset, const char *name)
 {
     void *made = __real_tcg_global_mem_new_internal_x86_64(tcg, type, base, offset, name);
     uintptr_t number = (offset - offsetof(Env, regs)) / sizeof(uint64_t);
 
+    cpu_register = base;
     if (number < sizeof registers / sizeof *registers)
         registers[number] = (uintptr_t)made - (uintptr_t)tcg;
     return made;
@@ -114,10 +115,15 @@ void tcg_skip_to_here(TcgContext *tcg, TcgLabel *label)
 static void mark_line(TcgContext *tcg, Vm *vm, uint64_t pc)
 {
     uint64_t line = (block_at + (pc - block_pc)) >> CODE_LINE_SHIFT;
+    uint8_t *mark = &vm->touched.lines[line];
+    const Env *env = vm->cpu->env;
 
     if (!vm->touched.marked || block_at >= vm->memory_size || line == marked_line)
         return;
-    emit(tcg, OP_ST8_I64, constant(tcg, 1), constant(tcg, (uintptr_t)&vm->touched.lines[line]), 0);
+    if (vm->cpu_count == 1 && is_near(env, mark))
+        emit(tcg, OP_ST8_I64, constant(tcg, 1), argument(tcg, cpu_register), (intptr_t)mark - (intptr_t)env);
+    else
+        emit(tcg, OP_ST8_I64, constant(tcg, 1), constant(tcg, (uintptr_t)mark), 0);
     marked_line = line;
 }
 

@@ -25,7 +25,6 @@ Vm *vm_new(uint8_t *memory, uint64_t memory_size, uint32_t cpu_count, void *owne
     vm->writable_in = calloc(pages, sizeof *vm->writable_in);
     vm->flushes_made = 1;
     vm->dirty = calloc(pages, 1);
-    vm->touched.lines = calloc(pages, CODE_LINES);
     vm->touched.resting = calloc(pages, 1);
     vm->touched.rested = calloc(pages, 1);
     vm->dirty_pages = calloc(pages, sizeof *vm->dirty_pages);
@@ -39,6 +38,9 @@ Vm *vm_new(uint8_t *memory, uint64_t memory_size, uint32_t cpu_count, void *owne
     }
     vm->turn = (Turn){.end = NEVER, .awaited = NO_CPU};
     vm->cpu = cpu_first(vm);
+    vm->touched.lines = vm->cpu ? near_new(vm->cpu->env, pages * CODE_LINES) : NULL;
+    if (!vm->touched.lines)
+        vm->cpu = NULL;
     while (vm->cpu && vm->cpu_count < cpu_count)
         if (!cpu_another(vm))
             vm->cpu = NULL;
@@ -76,7 +78,7 @@ void vm_free(Vm *vm)
     free(vm->watch_made);
     free(vm->watch_hits);
     free(vm->touched.pages);
-    free(vm->touched.lines);
+    near_free(vm->touched.lines, (vm->memory_size >> PAGE_SHIFT) * CODE_LINES);
     free(vm->touched.traced);
     free(vm->touched.resting);
     free(vm->touched.rested);

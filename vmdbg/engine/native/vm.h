@@ -284,6 +284,11 @@ static inline uint64_t lines_between(unsigned offset, unsigned size)
     return UINT64_MAX >> (63 - (last - first)) << first;
 }
 
+/* near.c */
+bool is_near(const void *from, const void *to);
+void *near_new(const void *from, size_t size);
+void near_free(void *memory, size_t size);
+
 /* traced.c */
 bool traced_begins(Vm *vm, uint64_t linear, uint64_t at);
 void traced_ends(Vm *vm, uint64_t linear, uint64_t at);
