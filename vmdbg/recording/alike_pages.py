@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections import deque
 
 from vmdbg.timeline.pages import Page
 
@@ -11,18 +12,30 @@ SAMPLE = 32
 SAMPLES = (27 * 64, 59 * 64)
 """Where in a page they are taken: seldom where something begins, which many pages do alike."""
 MOST_SAMPLES = 1 << 16
+MOST_HELD = 1 << 13
+"""The last pages, whose contents stay at hand though memory needs them no longer: almost all that others are like."""
 _ZEROS = bytes(SAMPLE)
+
+
+class _Known(weakref.ref[Page]):
+    __slots__ = ("data",)
+
+    data: bytes | None
 
 
 class AlikePages:
     """Pages, the last ones, by some of their bytes. It keeps none of them alive."""
 
     def __init__(self) -> None:
-        self._by_sample: dict[bytes, weakref.ref[Page]] = {}
+        self._by_sample: dict[bytes, _Known] = {}
+        self._held = deque[_Known]()
 
-    def exchange(self, page: Page) -> Page | None:
-        """One that has some bytes in common with the page, if any; from now on the page is known in its place."""
-        data, known, itself = page.data, self._by_sample, weakref.ref(page)
+    def exchange(self, page: Page) -> tuple[Page, bytes | None] | None:
+        """One that has some bytes in common with the page, if any, and its contents, if they are at hand here.
+
+        From now on the page is known in its place.
+        """
+        data, known, itself = page.data, self._by_sample, self._hold(page)
         samples = [data[at : at + SAMPLE] for at in SAMPLES]
         found = next((one for sample in samples if (one := known.get(sample)) is not None), None)
         for sample in samples:
@@ -30,4 +43,13 @@ class AlikePages:
                 known[sample] = itself
         while len(known) > MOST_SAMPLES:
             del known[next(iter(known))]
-        return found() if found is not None else None
+        alike = found() if found is not None else None
+        return (alike, found.data) if found is not None and alike is not None else None
+
+    def _hold(self, page: Page) -> _Known:
+        itself = _Known(page)
+        itself.data = page.data
+        self._held.append(itself)
+        if len(self._held) > MOST_HELD:
+            self._held.popleft().data = None
+        return itself

@@ -113,7 +113,7 @@ class BlockWriter:
         self._error: OSError | None = None
         self._write(FILE_HEADER.pack(FILE_MAGIC, FORMAT_VERSION, 0))
 
-    def append(self, kind: Kind, payload: bytes) -> None:
+    def append(self, kind: Kind, payload: bytes) -> Block:
         """Raises OSError, with nothing of the block left in the file."""
         flags = 0
         if len(payload) >= WORTH_PACKING:
@@ -121,12 +121,12 @@ class BlockWriter:
             if len(packed) < len(payload):
                 payload, flags = packed, PACKED
         checked = _CHECKED.pack(BLOCK_MAGIC, kind, flags, len(payload))
-        header = BLOCK_HEADER.pack(
-            BLOCK_MAGIC, kind, flags, len(payload), zlib.crc32(checked), xxhash.xxh3_64_intdigest(payload)
-        )
+        checksum = xxhash.xxh3_64_intdigest(payload)
+        header = BLOCK_HEADER.pack(BLOCK_MAGIC, kind, flags, len(payload), zlib.crc32(checked), checksum)
         offset = self._file.tell()
         self._write(header + payload)
         self.index.append((kind, offset))
+        return Block(kind, flags, offset, len(payload), checksum)
 
     def finish(self, index: bytes) -> None:
         """Write the index and the trailer that finds it. Raises OSError."""

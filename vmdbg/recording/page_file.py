@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import accumulate, groupby, islice
 from typing import BinaryIO
@@ -159,7 +160,9 @@ class PageFile:
         self._sectors = sectors
         self._archives = ArchiveFile(sectors, contents)
         self._blocks: list[Block] = []
-        self._where: dict[bytes, int] | None = None
+        self._where: dict[bytes, int] = {}
+        self._noted = 0
+        """Blocks of which it is known what they hold."""
         self._ordinals = Ordinals(0)
         self._bases: dict[int, bytes] = {}
         """Keys of what pages differ from."""
@@ -167,23 +170,20 @@ class PageFile:
         self._size = 0
 
     def add(self, block: Block) -> None:
+        """Another thread may do so, of a file that is being written."""
         self._blocks.append(block)
-        self._where = None
 
     def _index(self) -> dict[bytes, int]:
         """Where each page is: the number of its block, and its place in it. Damaged blocks hold none, and what rests on
         one of theirs is not there either.
         """
-        if self._where is None:
-            found: dict[bytes, int] = {}
-            self._ordinals = Ordinals(os.fstat(self._file.fileno()).st_size // LEAST_PAGE)
-            for number in range(len(self._blocks)):
-                INTERRUPTION.check()
-                try:
-                    self._note_block(number, found)
-                except RecordingError:
-                    continue
-            self._where = found
+        if self._noted < len(self._blocks):
+            self._ordinals.most = os.fstat(self._file.fileno()).st_size // LEAST_PAGE
+        while self._noted < len(self._blocks):
+            INTERRUPTION.check()
+            with suppress(RecordingError):
+                self._note_block(self._noted, self._where)
+            self._noted += 1
         return self._where
 
     def _note_block(self, number: int, where: dict[bytes, int]) -> None:

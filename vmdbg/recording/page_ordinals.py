@@ -66,13 +66,13 @@ class Ordinals:
 
     def __init__(self, most: int) -> None:
         """`most`: ordinals that the file has room for."""
-        self._most = most
+        self.most = most
         self._keys: list[bytes | None] = [None]
 
     def note(self, first: int, keys: Sequence[bytes]) -> None:
         """A block has these. Raises RecordingError if that cannot be."""
         end = first + len(keys)
-        if not 0 < first < end <= self._most:
+        if not 0 < first < end <= self.most:
             raise RecordingError("a block of pages is damaged: there cannot be so many before it")
         self._keys += [None] * (end - len(self._keys))
         self._keys[first:end] = keys

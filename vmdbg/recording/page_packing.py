@@ -6,6 +6,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
+from typing import NamedTuple
 
 from vmdbg.engine.likeness import WORD, Difference, Piece, RecentPages, differences
 from vmdbg.recording.alike_pages import AlikePages
@@ -15,7 +16,7 @@ from vmdbg.recording.packed_kernel import KernelForm
 from vmdbg.recording.page_ordinals import pack_keys, pack_ordinals
 from vmdbg.recording.page_records import PIECE, Archived, Copies, Differences, Pages
 from vmdbg.recording.records import Content
-from vmdbg.timeline.pages import Page, page_key
+from vmdbg.timeline.pages import Page, PageSource, page_key
 from vmdbg.units import PAGE_SIZE
 
 MOST_WORDS = PAGE_SIZE // WORD // 2
@@ -33,7 +34,17 @@ MOST_MISSED = 1024
 
 _Close = tuple[Page, Page, Difference]
 """A page, what it is like, and how it differs."""
-PageBlock = tuple[Kind, Pages | Differences | Copies | Archived]
+_Alike = tuple[Page, Page, bytes]
+"""A page, what it may be like, and the contents of that."""
+
+
+class PageBlock(NamedTuple):
+    """What to write. Of whole pages and differences, which pages these are; and of the latter, from which."""
+
+    kind: Kind
+    record: Pages | Differences | Copies | Archived
+    pages: Sequence[Page] = ()
+    bases: Sequence[Page] = ()
 
 
 @dataclass(slots=True)
@@ -102,6 +113,8 @@ class PagePacking:
         self._places: dict[int, tuple[str, int]] = {}
         """Where the recent ones are from, by number."""
         self._missed = 0
+        self.own: PageSource | None = None
+        """The file as a source of pages, which another thread reads."""
 
     def new(self, pages: Sequence[Page]) -> list[int]:
         """Which of them are not in the file, nor given out to be written; they count as that from now on."""
@@ -132,13 +145,15 @@ class PagePacking:
         pages = [data[at : at + PAGE_SIZE].ljust(PAGE_SIZE, b"\0") for at in range(0, len(data), PAGE_SIZE)]
         self._archives.note(EMBEDDED + piece.sha256, list(enumerate(pages, first)))
 
-    def blocks(self, pages: Sequence[Page], bases: Sequence[Page | None]) -> Iterator[PageBlock]:
+    def blocks(
+        self, pages: Sequence[Page], bases: Sequence[Page | None], held: Sequence[bytes | None] = ()
+    ) -> Iterator[PageBlock]:
         """What to write of new pages, in order, each of which may be like one that was at its place before, or
-        elsewhere.
+        elsewhere. `held` are contents of `bases`, which memory may have no longer.
         """
-        copied, left, alike = _Copied(), list[Page](), list[tuple[Page, Page]]()
+        copied, left, alike = _Copied(), list[Page](), list[_Alike]()
         archived: dict[Archive, _Archived] = {}
-        for page, base in zip(pages, bases, strict=True):
+        for page, base, data in zip(pages, bases, held or repeat(None, len(pages)), strict=True):
             if (place := self._media.get(page.key)) is not None:
                 self._depths[page.key] = 0
                 copied.add(page.key, page.data, [Piece(0, 0, 0, PAGE_SIZE)], [place])
@@ -147,8 +162,12 @@ class PagePacking:
                 archived.setdefault(file_page.archive, _Archived()).add(page.key, file_page)
                 if file_page.archive.packing is KernelForm.KERNEL:
                     self._alike.exchange(page)
-            elif base is not None and self._depths.get(base.key, _UNFIT) < MOST_DEPTH:
-                alike.append((page, base))
+            elif (
+                base is not None
+                and self._depths.get(base.key, _UNFIT) < MOST_DEPTH
+                and (data := data or self._contents(base)) is not None
+            ):
+                alike.append((page, base, data))
             else:
                 left.append(page)
         close, others = self._close(alike)
@@ -159,14 +178,15 @@ class PagePacking:
         gone = {page.key for page, _, _ in moved}
         whole = [page for page in whole if page.key not in gone]
         if copied.keys:
-            yield Kind.COPIES, copied.record(self._keys(copied.keys))
+            yield PageBlock(Kind.COPIES, copied.record(self._keys(copied.keys)))
         for archive, some in archived.items():
-            yield Kind.ARCHIVED, some.record(self._keys(some.keys), archive)
+            yield PageBlock(Kind.ARCHIVED, some.record(self._keys(some.keys), archive))
         if whole:
-            data = memoryview(b"".join(page.data for page in whole))
-            yield Kind.PAGES, Pages(self._keys([page.key for page in whole]), data)
+            contents = memoryview(b"".join(page.data for page in whole))
+            yield PageBlock(Kind.PAGES, Pages(self._keys([page.key for page in whole]), contents), whole)
         if close:
-            yield Kind.DIFFERENCES, self._differing(close)
+            rest_on = [base for _, base, _ in close]
+            yield PageBlock(Kind.DIFFERENCES, self._differing(close), [page for page, _, _ in close], rest_on)
 
     def _keys(self, keys: Sequence[bytes]) -> bytes:
         """Those of the next block, packed: from now on their pages have ordinals."""
@@ -184,20 +204,27 @@ class PagePacking:
         """Of pages by their keys, in the thread that makes blocks(); 0 for those that are in none of them."""
         return list(map(self._ordinals.get, keys, repeat(0)))
 
-    def _resembling(self, pages: Sequence[Page]) -> Iterator[tuple[Page, Page]]:
+    def _contents(self, base: Page) -> bytes | None:
+        """None if nobody but the file has them."""
+        data = base.held
+        return data if data is not None or base.source is self.own else base.data
+
+    def _resembling(self, pages: Sequence[Page]) -> Iterator[_Alike]:
         """Those that may be like another page that was in memory, or is one of them, before them."""
         for page in pages:
-            base = self._alike.exchange(page)
-            if base is not None:
-                yield page, base
+            if (found := self._alike.exchange(page)) is None:
+                continue
+            base, data = found
+            if (data := data or self._contents(base)) is not None:
+                yield page, base, data
 
-    def _close(self, alike: Iterable[tuple[Page, Page]]) -> tuple[list[_Close], list[Page]]:
+    def _close(self, alike: Iterable[_Alike]) -> tuple[list[_Close], list[Page]]:
         """Those that differ little from their bases, and the others."""
-        pairs = list(alike)
-        found = differences([page.data for page, _ in pairs], [base.data for _, base in pairs], MOST_WORDS)
+        some = list(alike)
+        found = differences([page.data for page, _, _ in some], [data for _, _, data in some], MOST_WORDS)
         close: list[_Close] = []
         others: list[Page] = []
-        for (page, base), difference in zip(pairs, found, strict=True):
+        for (page, base, _), difference in zip(some, found, strict=True):
             depth = self._depths.get(base.key, _UNFIT) + 1
             if difference is None or depth > MOST_DEPTH:
                 others.append(page)

@@ -8,6 +8,7 @@ import time
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from vmdbg.recording.records import (
     encode,
     encode_input,
 )
+from vmdbg.recording.written_pages import WrittenPages
 from vmdbg.timeline.checkpoint import Checkpoint
 from vmdbg.timeline.history import PlacedInput
 from vmdbg.timeline.history_index import Part
@@ -83,7 +85,7 @@ class RecordingWriter:
         self._checkpoints = checkpoints
         check_can_leave_out(self._origin, embed=embed)
         try:
-            self._file = open(self.path, "xb", buffering=0)  # noqa: SIM115 - closed by close()
+            self._file = open(self.path, "x+b", buffering=0)  # noqa: SIM115 - closed by close()
         except FileExistsError:
             raise UserError(f"{self.path} exists already: remove it, or give another name for the recording") from None
         except (OSError, ValueError) as error:
@@ -92,6 +94,7 @@ class RecordingWriter:
         self._queue: list[Future[None]] = []
         self._pending: list[InputRecord] = []
         self._packing = PagePacking([timeline.store.zero.key])
+        self._written: WrittenPages | None = None
         self._packed_checkpoints = CheckpointPacking()
         self._packed_parts = PartPacking()
         self.media = MediaKeeper(timeline.machine.media, self, self._packing.note_sectors if checkpoints else None)
@@ -101,6 +104,7 @@ class RecordingWriter:
         self._written_checkpoints = 0
         self._has_beginning = False
         self._closing = False
+        self._ram = self._first.ram
         try:
             self._start(self._origin, embed=embed)
         except BaseException as error:
@@ -112,7 +116,6 @@ class RecordingWriter:
     def _start(self, origin: Origin, *, embed: bool) -> None:
         self._writer = BlockWriter(self._file)
         self.submit(lambda: self._write_beginning(origin, embed=embed))
-        self._ram: RamImage = self._first.ram
         if isinstance(origin, StateOrigin):
             self._put_base(self._first)
         else:
@@ -152,6 +155,9 @@ class RecordingWriter:
             raise NotKeptError(f"cannot write {self.path}: {self.reason}") from self.failure
         self._on_failure = on_failure
         self._timeline.recorder = self
+        with suppress(OSError):  # memory keeps the pages then
+            self._written = WrittenPages(self._file.fileno())
+            self._packing.own = self._written.source
 
     def on_input(self, entry: PlacedInput) -> None:
         self._pending.append(encode_input(entry))
@@ -262,12 +268,15 @@ class RecordingWriter:
         """`bases` are what was at their places before."""
         new = self._packing.new(pages)
         for first in range(0, len(new), PAGES_IN_BLOCK):
-            some = new[first : first + PAGES_IN_BLOCK]
-            self.submit(partial(self._write_pages, [pages[n] for n in some], [bases[n] for n in some]))
+            some = [bases[n] for n in new[first : first + PAGES_IN_BLOCK]]
+            held = [base.held if base is not None else None for base in some]
+            self.submit(partial(self._write_pages, [pages[n] for n in new[first : first + PAGES_IN_BLOCK]], some, held))
 
-    def _write_pages(self, pages: list[Page], bases: list[Page | None]) -> None:
-        for kind, record in self._packing.blocks(pages, bases):
-            self.append(kind, encode(record))
+    def _write_pages(self, pages: list[Page], bases: list[Page | None], held: list[bytes | None]) -> None:
+        for packed in self._packing.blocks(pages, bases, held):
+            block = self._writer.append(packed.kind, encode(packed.record))
+            if self._written is not None:
+                self._written.note(block, packed)
 
     def append(self, kind: Kind, payload: bytes) -> None:
         """In the thread that writes."""
@@ -275,7 +284,7 @@ class RecordingWriter:
 
     def put(self, kind: Kind, record: object) -> None:
         """Have the thread write it."""
-        self.submit(lambda: self._writer.append(kind, encode(record)))
+        self.submit(lambda: self.append(kind, encode(record)))
 
     def submit(self, write: Callable[[], None]) -> None:
         """Have the thread call it, unless writing has failed."""
@@ -351,6 +360,8 @@ class RecordingWriter:
 
     def _leave(self) -> None:
         self._file.close()
+        self._written = self._packing.own = None
+        self._ram = RamImage.filled(self._timeline.store.zero, self._ram.count)
         if self._timeline.recorder is self:
             self._timeline.recorder = None
         self.media.end()

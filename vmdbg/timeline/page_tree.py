@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import compress
+from itertools import compress, count
 from operator import is_not
 from typing import TypeVar, cast
 
@@ -21,7 +21,7 @@ _T = TypeVar("_T")
 class Node:
     """Up to FANOUT neighbours, immutable: pages where `span` is 1, else nodes of `span` pages, the last of fewer."""
 
-    __slots__ = ("_key", "children", "span")
+    __slots__ = ("__weakref__", "_key", "children", "span")
 
     def __init__(self, span: int, children: Sequence[Page | Node]) -> None:
         self.span = span
@@ -102,11 +102,13 @@ class Node:
         if self.span == 1:
             yield first, self._pages, other._pages
             return
-        for index, (mine, theirs) in enumerate(zip(self.children, other.children, strict=True)):
-            if mine is not theirs:
-                assert isinstance(mine, Node)
-                assert isinstance(theirs, Node)
-                yield from mine._changed_leaves(theirs, first + index * self.span)
+        for index in self._unlike(other):
+            yield from self._node(index)._changed_leaves(other._node(index), first + index * self.span)
+
+    def _unlike(self, other: Node) -> Iterator[int]:
+        """Which children are others than those of another node of this one's shape."""
+        assert len(self.children) == len(other.children)
+        return compress(count(), map(is_not, self.children, other.children))
 
     @property
     def _pages(self) -> tuple[Page, ...]:
@@ -150,10 +152,7 @@ def size_besides(root: Node, other: Node) -> int:
         return 0
     size = len(root.children) * _POINTER
     if root.span > 1:
-        pairs = zip(root.children, other.children, strict=True)
-        size += sum(
-            size_besides(mine, theirs) for mine, theirs in pairs if isinstance(mine, Node) and isinstance(theirs, Node)
-        )
+        size += sum(size_besides(root._node(index), other._node(index)) for index in root._unlike(other))
     return size
 
 

@@ -53,13 +53,20 @@ class Page:
     @property
     def data(self) -> bytes:
         """4096 bytes. Raises RecordingError if its source is damaged."""
+        data = self.held
+        if data is not None:
+            return data
+        assert self._source is not None
+        return self._source.page(self.key)
+
+    @property
+    def held(self) -> bytes | None:
+        """The contents, if memory has them."""
         data = self.at_hand  # another thread may cool the page meanwhile
         if data is not None:
             return data
-        if self._packed:
-            return bytes(lz4.block.decompress(self._packed, uncompressed_size=PAGE_SIZE))
-        assert self._source is not None
-        return self._source.page(self.key)
+        packed = self._packed
+        return bytes(lz4.block.decompress(packed, uncompressed_size=PAGE_SIZE)) if packed else None
 
     @property
     def is_cold(self) -> bool:
@@ -74,12 +81,17 @@ class Page:
     def source(self) -> PageSource | None:
         return self._source
 
+    def came_into(self, source: PageSource) -> None:
+        """It can be had from there, too: memory need not keep it. Another thread may say so."""
+        if self._source is None:
+            self._source = source
+
     def cool(self) -> None:
         """Keep it compressed from now on, or in its source, if that saves anything."""
         if self.at_hand is None:
             return
         if self._source is not None:
-            self.at_hand = None
+            self.at_hand = self._packed = None
             return
         if self._packed is None:
             packed = lz4.block.compress(self.at_hand, store_size=False)
@@ -136,6 +148,15 @@ class PageStore:
         """The page with these contents."""
         key = page_key(data)
         return self._find(key) or self._keep(Page(key, bytes(data)), OVERHEAD + PAGE_SIZE)
+
+    def pages_of(self, contents: Iterable[bytes | memoryview]) -> list[Page]:
+        """page() of each."""
+        found, find, digest = list[Page](), self._kept.get, xxhash.xxh3_128_digest
+        for data in contents:
+            known = find(key := digest(data))
+            page = known() if known is not None else None
+            found.append(page or self._keep(Page(key, bytes(data)), OVERHEAD + PAGE_SIZE))
+        return found
 
     def page_from(self, key: bytes, source: PageSource) -> Page:
         """The page of that key, whose contents are fetched when they are needed."""

@@ -6,11 +6,13 @@ That is RAM, and after it the paged state of devices: see vmdbg.machine.paged.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from contextlib import suppress
 from itertools import compress
-from operator import not_
+from operator import is_not, not_
 from typing import Protocol
+from weakref import ref
 
 from vmdbg.engine.memory import Contents
 from vmdbg.errors import RecordingError
@@ -21,6 +23,8 @@ from vmdbg.timeline.pages import Page, PageStore, contents, page_key
 WORTH_OWING = 2048
 """Pages that differ: fewer are put back as quickly as it is decided which."""
 
+MOST_REPLACED = 1 << 17
+COOLED_AT_ONCE = 256
 FEW_OWED = 64
 """Pages that are kept at hand when they are put back late."""
 
@@ -50,11 +54,13 @@ class Paged(Protocol):
 class RamImage:
     """The contents of all pages at an instant. Images share what is equal."""
 
-    __slots__ = ("count", "root")
+    __slots__ = ("_others", "count", "root")
 
     def __init__(self, root: Node, count: int) -> None:
         self.root = root
         self.count = count
+        self._others: tuple[ref[Node], array[int]] | None = None
+        """The image that this one was made from, and which pages differ."""
 
     @classmethod
     def filled(cls, page: Page, pages: int) -> RamImage:
@@ -68,12 +74,23 @@ class RamImage:
         """The image with some pages replaced."""
         return RamImage(self.root.with_pages(changes), self.count)
 
+    def followed_by(self, numbers: array[int], pages: Iterable[Page]) -> RamImage:
+        """The image with these pages, each another than its own, at these numbers, which rise."""
+        if not numbers:
+            return self
+        image = self.with_pages(dict(zip(numbers, pages, strict=True)))
+        image._others = ref(self.root), numbers
+        return image
+
     def pages(self, numbers: Iterable[int]) -> list[Page]:
         """The pages of these numbers, quickest where they rise."""
         return self.root.pages(numbers)
 
     def changed(self, other: RamImage) -> tuple[array[int], list[Page]]:
         """Where this one differs from another image of the same machine: numbers, rising, and its own pages."""
+        if self._others is not None and self._others[0]() is other.root:
+            numbers = self._others[1]
+            return numbers[:], self.root.pages(numbers)
         return self.root.changed(other.root)
 
     def differences(self, other: RamImage) -> array[int]:
@@ -104,8 +121,8 @@ class RamTracker:
         self._worth_owing = worth_owing
         self._owes = True
         """Whether pages may be put back later than at once."""
-        self.replaced: list[Page] = []
-        """What capture() has found others in place of, for whoever makes room: the machine needs it no longer."""
+        self._replaced = deque[ref[Page]](maxlen=MOST_REPLACED)
+        """What capture() has found others in place of: the machine needs it no longer."""
 
     def digest(self) -> str:
         """The digest of what the pages hold now, of which nothing else is kept."""
@@ -117,22 +134,24 @@ class RamTracker:
 
     def capture(self) -> RamImage:
         """What the pages hold now."""
-        changes: dict[int, Page] = {}
-        view, image, page_of = self._paged.view, self._image, self._store.page
-        touched = sorted(self._touched())
-        for number, before in zip(touched, image.pages(touched), strict=True):
-            page = page_of(view(number))
-            if page is not before:
-                changes[number] = page
-                self.replaced.append(before)
-        self._is_equal_to(image.with_pages(changes) if changes else image)
+        image, touched = self._image, array("I", sorted(self._touched()))
+        before, now = image.pages(touched), self._store.pages_of(map(self._paged.view, touched))
+        differ = list(map(is_not, before, now))
+        self._replaced += [page.kept or ref(page) for page in compress(before, differ)]
+        self._is_equal_to(image.followed_by(array("I", compress(touched, differ)), compress(now, differ)))
         return self._image
+
+    def cool_replaced(self, is_enough: Callable[[], bool]) -> None:
+        """Have memory not keep as they are pages that the machine had, the oldest first, until that `is_enough`."""
+        while self._replaced and not is_enough():
+            some = [self._replaced.popleft() for _ in range(min(COOLED_AT_ONCE, len(self._replaced)))]
+            self._store.cool(page for one in some if (page := one()) is not None)
 
     def let_go(self) -> None:
         """The machine is no more: hold no pages of it."""
         self._image = RamImage.filled(self._store.zero, self._image.count)
         self._hashed.clear()
-        self.replaced.clear()
+        self._replaced.clear()
 
     def restore(self, image: RamImage, likely: Set[int] | None = None) -> int:
         """Make the pages what they were; returns how many had to be written.

@@ -353,12 +353,10 @@ class Timeline:
         began = time.thread_time()
         self.keep_index()
         checkpoint = self.checkpoint_here()
-        if not self.checkpoints.is_roomy:
-            self.store.cool(self._ram.replaced)
-        self._ram.replaced.clear()
         self.checkpoints.add(checkpoint, checkpoint.position, self.keeping.seconds)
         if self.recorder is not None and checkpoint.position >= self._end:
             self.recorder.on_checkpoint(checkpoint)
+        self._ram.cool_replaced(lambda: self.checkpoints.is_roomy)
         self.keeping.took(time.thread_time() - began)
         self.keeping.stands_at(checkpoint.position)
 

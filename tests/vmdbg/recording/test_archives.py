@@ -168,7 +168,7 @@ class OnDisk:
         packing_ = PagePacking([])
         packing_.note_sectors("disk", self.sectors)
         pages = [Page(page_key(data), data) for data in file_pages(files)]
-        record = dict(packing_.blocks(pages, [None] * len(pages)))[Kind.ARCHIVED]
+        record = {kind: record for kind, record, *_ in packing_.blocks(pages, [None] * len(pages))}[Kind.ARCHIVED]
         assert isinstance(record, Archived)
         self.record = record
         self.kept = {page.key: page.data for page in pages if page.key in record.keys}
@@ -227,7 +227,7 @@ def test_pages_come_out_of_an_embedded_file_too(tmp_path: Path) -> None:
     for piece in embedded:
         packing.note_content(piece)
     pages = [Page(page_key(page), page) for page in file_pages(files)]
-    ((kind, record),) = packing.blocks(pages, [None] * len(pages))
+    ((kind, record, *_),) = packing.blocks(pages, [None] * len(pages))
     assert kind is Kind.ARCHIVED
     with (tmp_path / "file").open("xb", buffering=0) as file:
         BlockWriter(file).append(kind, encode(record))

@@ -104,7 +104,7 @@ class Filled:
         pages = [Page(page_key(data), data) for data in contents]
         bases = [self._memory.get(number) for number in range(len(pages))]
         new = self._packing.new(pages)
-        for kind, record in self._packing.blocks([pages[n] for n in new], [bases[n] for n in new]):
+        for kind, record, *_ in self._packing.blocks([pages[n] for n in new], [bases[n] for n in new]):
             payload = encode(record)
             writer.append(kind, payload if self._older is None else self._older.payload(kind, payload)[1])
             self.kinds.append(kind)
@@ -161,7 +161,7 @@ def test_what_is_in_the_file_already_takes_little_of_it(tmp_path: Path) -> None:
         bases = [Page(page_key(data), data) for data in shifted[: len(pages)]]
         new = packing.new(pages)
         assert len(new) == len(pages)
-        for _, record in packing.blocks(pages, [*bases, *[None] * (len(pages) - len(bases))]):
+        for _, record, *_ in packing.blocks(pages, [*bases, *[None] * (len(pages) - len(bases))]):
             size += len(encode(record))
     assert size < 190 * 150
 
@@ -177,7 +177,7 @@ def test_a_chain_of_differences_ends(moves: bool) -> None:
         before, page = page, Page(page_key(data), data)
         kept.append(page)
         packing.new([page])
-        for _, record in packing.blocks([page], [None if moves else before]):
+        for _, record, *_ in packing.blocks([page], [None if moves else before]):
             if isinstance(record, Differences):
                 (base,) = unpack_ordinals(record.bases)
                 depths.append(depths[base - 1] + 1)
@@ -195,7 +195,7 @@ def test_a_page_is_not_like_itself() -> None:
     for filler in (b"\xcc", b"\0\1\2\3", b"\xcc" * 2000 + bytes(96) + b"\xcc" * 2000):
         page = Page(page_key(data := filler * (PAGE_SIZE // len(filler))), data)
         packing.new([page])
-        assert [kind for kind, _ in packing.blocks([page], [None])] == [Kind.PAGES]
+        assert [kind for kind, *_ in packing.blocks([page], [None])] == [Kind.PAGES]
 
 
 def test_what_has_moved_takes_little(tmp_path: Path) -> None:
@@ -213,16 +213,16 @@ def test_what_has_moved_takes_little(tmp_path: Path) -> None:
         for some in (pages[:100], pages[100:]):
             packing.new(some)
             before = file.tell()
-            for kind, record in packing.blocks(some, [None] * len(some)):
+            for kind, record, *_ in packing.blocks(some, [None] * len(some)):
                 writer.append(kind, encode(record))
             sizes.append(file.tell() - before)
     assert sizes[0] < 50 * PAGE_SIZE + 50 * 400
     assert sizes[1] < 50 * 800
     source = reader(path)
     assert all(source.page(page.key) == page.data for page in reversed(pages))
-    del pages, some
+    del pages, some, _
     packing.new(one := [Page(page_key(data := page_like(first[0], rng, 1)), data)])
-    assert [kind for kind, _ in packing.blocks(one, [None])] == [Kind.PAGES], "what it was like is gone"
+    assert [kind for kind, *_ in packing.blocks(one, [None])] == [Kind.PAGES], "what it was like is gone"
 
 
 @pytest.mark.parametrize("older", [False, True])
