@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import weakref
 from itertools import zip_longest
@@ -24,7 +25,7 @@ class WrittenPages:
 
     def __init__(self, descriptor: int) -> None:
         """`descriptor` of the file, which can be read, too. Raises OSError."""
-        file = open(os.dup(descriptor), "rb", buffering=0)  # noqa: SIM115 - closed with the source
+        file = io.FileIO(os.dup(descriptor))
         self.source = PageFile(file, SectorFile(file), ContentReader())
         weakref.finalize(self.source, file.close)
 
