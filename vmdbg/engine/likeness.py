@@ -22,17 +22,20 @@ _MOST_LEFT_OUT = 192
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Where a page has other words than the one that it is like, and these, one after the other."""
+    """Where a page has other words than the one that it is like, and these, one after the other; or, where it is
+    `stepped`, how much more they are than the other's, modulo 2**64, which of relocated pages is often the same.
+    """
 
     mask: bytes
     words: bytes
+    stepped: bool
 
 
 def differences(pages: Sequence[bytes], others: Sequence[bytes], most: int) -> list[Difference | None]:
     """How each page differs from the other of its place; None for more than `most` words."""
     count = len(pages)
     masks, words = bytearray(MASK * count), bytearray(PAGE_SIZE * count)
-    counts = array("I", bytes(4 * count))
+    counts, stepped = array("I", bytes(4 * count)), bytearray(count)
     lib.pages_differences(
         ffi.from_buffer("uint8_t[]", b"".join(pages)),
         ffi.from_buffer("uint8_t[]", b"".join(others)),
@@ -41,6 +44,7 @@ def differences(pages: Sequence[bytes], others: Sequence[bytes], most: int) -> l
         ffi.from_buffer("uint8_t[]", masks),
         ffi.from_buffer("uint8_t[]", words),
         ffi.from_buffer("uint32_t[]", counts),
+        ffi.from_buffer("uint8_t[]", stepped),
     )
     found, at = list[Difference | None](), 0
     for number, differing in enumerate(counts):
@@ -48,18 +52,21 @@ def differences(pages: Sequence[bytes], others: Sequence[bytes], most: int) -> l
             found.append(None)
             continue
         mask = bytes(masks[number * MASK : (number + 1) * MASK])
-        found.append(Difference(mask, bytes(words[at : at + differing * WORD])))
+        found.append(Difference(mask, bytes(words[at : at + differing * WORD]), bool(stepped[number])))
         at += differing * WORD
     return found
 
 
-def changed(page: bytes, mask: bytes, words: bytes) -> bytes:
+def changed(page: bytes, mask: bytes, words: bytes, *, stepped: bool) -> bytes:
     """The page that differs so from `page`. Raises ValueError if the mask is of another number of words."""
     if len(page) != PAGE_SIZE or len(mask) != MASK or int.from_bytes(mask).bit_count() * WORD != len(words):
         raise ValueError("no page differs so from another")
     result = bytearray(page)
     lib.page_change(
-        ffi.from_buffer("uint8_t[]", result), ffi.from_buffer("uint8_t[]", mask), ffi.from_buffer("uint8_t[]", words)
+        ffi.from_buffer("uint8_t[]", result),
+        ffi.from_buffer("uint8_t[]", mask),
+        ffi.from_buffer("uint8_t[]", words),
+        stepped,
     )
     return bytes(result)
 

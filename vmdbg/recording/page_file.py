@@ -78,12 +78,15 @@ class _Differing:
         ends = accumulate(map(int.bit_count, map(int.from_bytes, masks)), initial=0)
         self._masks, self._ends, self._words = masks, list(ends), pages.words
         """Ends are counted in words."""
-        if count_of(pages.keys) != len(masks) or self._ends[-1] * WORD != len(pages.words):
+        self._stepped = pages.stepped or bytes(len(masks))
+        fits = count_of(pages.keys) == len(masks) == len(self._stepped)
+        if not fits or self._ends[-1] * WORD != len(pages.words):
             raise RecordingError("a block of pages is damaged: its differences do not match its digests")
         self.size = len(pages.masks) + len(pages.words)
 
     def page(self, place: int, base: bytes) -> bytes:
-        return changed(base, self._masks[place], self._words[self._ends[place] * WORD : self._ends[place + 1] * WORD])
+        words = self._words[self._ends[place] * WORD : self._ends[place + 1] * WORD]
+        return changed(base, self._masks[place], words, stepped=bool(self._stepped[place]))
 
 
 class _Copied:

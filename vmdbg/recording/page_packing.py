@@ -198,7 +198,7 @@ class PagePacking:
         keys = self._keys([page.key for page, _, _ in close])
         bases = pack_ordinals([self._ordinals[base.key] for _, base, _ in close])
         masks, words = b"".join(one.mask for _, _, one in close), b"".join(one.words for _, _, one in close)
-        return Differences(keys, bases, masks, words)
+        return Differences(keys, bases, masks, words, bytes(one.stepped for _, _, one in close))
 
     def ordinals(self, keys: Iterable[bytes]) -> list[int]:
         """Of pages by their keys, in the thread that makes blocks(); 0 for those that are in none of them."""

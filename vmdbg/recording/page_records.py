@@ -20,7 +20,8 @@ class Pages(msgspec.Struct, frozen=True, array_like=True):
 
 class Differences(msgspec.Struct, frozen=True, array_like=True):
     """Pages that differ from others in the file, before them: the ordinals of what they are like (pack_ordinals());
-    masks of 64 bytes, a bit for each word of 8 bytes that differs, lowest first; and the words.
+    masks of 64 bytes, a bit for each word of 8 bytes that differs, lowest first; the words; and for each page a byte, 1
+    if its words are steps, to be added to those of the other, modulo 2**64.
 
     Where `keys` has no ordinal, in recordings of earlier builds, `bases` are digests, too.
     """
@@ -29,6 +30,8 @@ class Differences(msgspec.Struct, frozen=True, array_like=True):
     bases: bytes
     masks: bytes
     words: bytes
+    stepped: bytes = b""
+    """Empty, in recordings of earlier builds: none are."""
 
 
 class Copies(msgspec.Struct, frozen=True, array_like=True):

@@ -4,15 +4,18 @@ each state as it is.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import xxhash
 import zstandard
 
+from vmdbg.engine.likeness import MASK
 from vmdbg.recording.blocks import FILE_HEADER, FILE_MAGIC, PAGE_KINDS, Block, BlockWriter, Kind, read_payload, scan
 from vmdbg.recording.checkpoint_packing import CheckpointBlock, CheckpointUnpacking
 from vmdbg.recording.part_packing import PartBlock, PartUnpacking
+from vmdbg.recording.reader import open_recording
 from vmdbg.recording.records import PartRecord, decode, encode, encode_part
 from vmdbg.recording.streamed_parts import MOST_TOGETHER
 from vmdbg.timeline.history_index import Part
@@ -21,12 +24,28 @@ from vmdbg.timeline.touched_packing import unframed
 _KEY = 16
 
 
+PageByKey = Callable[[bytes], bytes]
+
+
+def in_words(fields: list[bytes], page: PageByKey) -> list[bytes]:
+    """The fields of a block of differences, with the words that pages have, none of which is a step."""
+    keys, bases, masks, words, stepped = fields
+    if not any(stepped):
+        return [keys, bases, masks, words]
+    found = bytearray()
+    for number, at in enumerate(range(len(keys) % _KEY, len(keys), _KEY)):
+        data, mask = page(keys[at : at + _KEY]), int.from_bytes(masks[number * MASK :][:MASK], "little")
+        found += b"".join(data[8 * word : 8 * word + 8] for word in range(len(data) // 8) if mask >> word & 1)
+    return [keys, bases, masks, bytes(found)]
+
+
 class Older:
-    """What was said by ordinals, and by what came before it, said in full."""
+    """What was said by ordinals, by what came before it, and by how much a word grew, said in full."""
 
     number = 3
 
-    def __init__(self) -> None:
+    def __init__(self, page: PageByKey) -> None:
+        self._page = page
         self._keys = [b""]
         self._unpacking = CheckpointUnpacking()
         self._parts = PartUnpacking()
@@ -36,7 +55,8 @@ class Older:
         assert int.from_bytes(keys[:4], "little") == len(self._keys), "ordinals are in order"
         self._keys += [keys[at : at + _KEY] for at in range(4, len(keys), _KEY)]
         if kind == Kind.DIFFERENCES:
-            others[0] = self._named(others[0])
+            _, bases, *others = in_words(fields, self._page)
+            others = [self._named(bases), *others]
         return [keys[4:], *others]
 
     def _named(self, packed: bytes) -> bytes:
@@ -84,15 +104,18 @@ class Streaming:
 
 
 class Format4(Streaming):
-    """Nothing but parts was otherwise."""
+    """What else there is was as it is."""
 
     number = 4
 
-    def __init__(self) -> None:
+    def __init__(self, page: PageByKey) -> None:
         super().__init__()
+        self._page = page
         self._parts = PartUnpacking()
 
     def payload(self, kind: Kind, payload: bytes) -> tuple[Kind, bytes]:
+        if kind == Kind.DIFFERENCES:
+            return kind, encode(in_words(msgspec.msgpack.decode(payload), self._page))
         if kind != Kind.PART:
             return kind, payload
         return Kind.EARLIER_PART, encode(self._packed(self._parts.unpack(decode(payload, PartBlock, ""))))
@@ -100,7 +123,7 @@ class Format4(Streaming):
 
 def make_older(source: Path, path: Path, how: type[Older | Format4] = Older) -> Path:
     """The same recording in an earlier format."""
-    older = how()
+    older = how(open_recording(source).pages.page)
     with source.open("rb") as file, path.open("xb", buffering=0) as out:
         writer = BlockWriter(out)
         for block in scan(file, source.stat().st_size):

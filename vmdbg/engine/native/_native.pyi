@@ -329,9 +329,17 @@ class Library:
     def vm_read_linear(self, vm: Vm, linear: int, data: object, size: int) -> int: ...
     def vm_read_value(self, vm: Vm, linear: int, size: int, value: object) -> bool: ...
     def pages_differences(
-        self, pages: object, others: object, count: int, most: int, masks: object, words: object, counts: object
+        self,
+        pages: object,
+        others: object,
+        count: int,
+        most: int,
+        masks: object,
+        words: object,
+        counts: object,
+        stepped: object,
     ) -> int: ...
-    def page_change(self, page: object, mask: object, words: object) -> None: ...
+    def page_change(self, page: object, mask: object, words: object, stepped: bool) -> None: ...
     def pieces_note(self, known: object, at: int, end: int, table: object, bits: int) -> None: ...
     def page_pieces(
         self, known: object, size: int, table: object, bits: int, page: object, pieces: object, most: int, left_out: int

@@ -114,8 +114,8 @@ bool vm_read_value(Vm *vm, uint64_t linear, uint32_t size, uint64_t *value);
 
 /* likeness.c */
 uint64_t pages_differences(const uint8_t *pages, const uint8_t *others, uint32_t count, uint32_t most, uint8_t *masks,
-                           uint8_t *words, uint32_t *counts);
-void page_change(uint8_t *page, const uint8_t *mask, const uint8_t *words);
+                           uint8_t *words, uint32_t *counts, uint8_t *stepped);
+void page_change(uint8_t *page, const uint8_t *mask, const uint8_t *words, bool stepped);
 void pieces_note(const uint8_t *known, uint32_t at, uint32_t end, uint32_t *table, uint32_t bits);
 uint32_t page_pieces(const uint8_t *known, uint32_t size, const uint32_t *table, uint32_t bits, const uint8_t *page,
                      uint32_t *pieces, uint32_t most, uint32_t left_out);

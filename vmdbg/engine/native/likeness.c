@@ -6,39 +6,69 @@
 enum { PAGE_BYTES = 4096, WORDS = PAGE_BYTES / 8, MASK_BYTES = WORDS / 8, SHINGLE = 64,
        HEAD = 32 };                            /* bytes by which a stretch is found */
 
-/* The words of 8 bytes in which each page differs from the other beside it: a bit for each, the lowest first, and the
- * words that it has there, one after the other. Of a page that has more than `most`, no bit and no word; `counts` tells.
- * Returns how many words there are. */
-uint64_t pages_differences(const uint8_t *pages, const uint8_t *others, uint32_t count, uint32_t most, uint8_t *masks,
-                           uint8_t *words, uint32_t *counts)
+/* How many different ones there are of at most WORDS words. */
+static uint32_t distinct(const uint64_t *words, uint32_t count)
 {
-    uint64_t total = 0;
+    uint16_t known[2 * WORDS] = {0};           /* numbers of words, from 1 on */
+    uint32_t found = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t place = words[i] * 0x9e3779b97f4a7c15ull >> 54;
+        while (known[place] && words[known[place] - 1] != words[i])
+            place = (place + 1) % (2 * WORDS);
+        if (!known[place]) {
+            known[place] = i + 1;
+            found++;
+        }
+    }
+    return found;
+}
+
+/* The words of 8 bytes in which each page differs from the other beside it: a bit for each, the lowest first, and the
+ * words that it has there, one after the other; or how much more they are than the other's, modulo 2^64, where `stepped`
+ * is set: of what was relocated many are the same. Of a page that has more than `most`, no bit and no word; `counts`
+ * tells. Returns how many words there are. */
+uint64_t pages_differences(const uint8_t *pages, const uint8_t *others, uint32_t count, uint32_t most, uint8_t *masks,
+                           uint8_t *words, uint32_t *counts, uint8_t *stepped)
+{
+    uint64_t total = 0, own[WORDS], steps[WORDS];
 
     memset(masks, 0, (size_t)count * MASK_BYTES);
     for (uint32_t i = 0; i < count; i++, pages += PAGE_BYTES, others += PAGE_BYTES, masks += MASK_BYTES) {
         uint32_t found = 0;
-        for (uint32_t word = 0; word < WORDS; word++)
-            if (memcmp(pages + 8 * word, others + 8 * word, 8)) {
-                if (found < most)
-                    memcpy(words + 8 * (total + found), pages + 8 * word, 8);
+        for (uint32_t word = 0; word < WORDS; word++) {
+            uint64_t one, other;
+            memcpy(&one, pages + 8 * word, 8);
+            memcpy(&other, others + 8 * word, 8);
+            if (one != other) {
+                own[found] = one;
+                steps[found++] = one - other;
                 masks[word / 8] |= 1 << word % 8;
-                found++;
             }
+        }
         counts[i] = found;
-        if (found > most)
+        stepped[i] = 0;
+        if (found > most) {
             memset(masks, 0, MASK_BYTES);
-        else
-            total += found;
+            continue;
+        }
+        stepped[i] = 4 * distinct(steps, found) < 3 * distinct(own, found);
+        memcpy(words + 8 * total, stepped[i] ? steps : own, 8 * (size_t)found);
+        total += found;
     }
     return total;
 }
 
-/* Make of `page` the one that has other words where the mask says. */
-void page_change(uint8_t *page, const uint8_t *mask, const uint8_t *words)
+/* Make of `page` the one that has other words where the mask says, or such that are so much more. */
+void page_change(uint8_t *page, const uint8_t *mask, const uint8_t *words, bool stepped)
 {
     for (uint32_t word = 0; word < WORDS; word++)
         if (mask[word / 8] >> word % 8 & 1) {
-            memcpy(page + 8 * word, words, 8);
+            uint64_t one, before;
+            memcpy(&one, words, 8);
+            memcpy(&before, page + 8 * word, 8);
+            one += stepped ? before : 0;
+            memcpy(page + 8 * word, &one, 8);
             words += 8;
         }
 }
