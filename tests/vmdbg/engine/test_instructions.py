@@ -62,6 +62,7 @@ def fault(source: str, **registers: int) -> Delivery:
         ("movaps xmm0, [rel here + 1]\nalign 16\nhere:", 13, 0),
         ("movdqa [rsp - 24], xmm0", 13, 0),
         ("pshufb xmm0, [rsp - 24]", 13, 0),
+        ("rdpmc", 13, 0),  # no counter has any number
         ("vmrun", 6, 0),
         ("vmcall", 6, 0),
         ("monitor", 6, 0),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from vmdbg.engine.unicorn.bare import BareCpu
+from vmdbg.engine.unicorn.bare import CODE, BareCpu
 from vmdbg.x86.cpu_models import find_model
 
 GP = 13
@@ -156,3 +156,11 @@ def test_efer_is_there_with_the_first_feature_that_it_controls() -> None:
         bare = BareCpu(model)
         assert _faults(bare, READ, 0xC0000080) is not there
         bare.close()
+
+
+@pytest.mark.parametrize(("model", "vector"), [("486", 6), ("pentium", 6), ("i586", GP), ("base", GP)])
+def test_rdpmc_came_with_mmx_and_finds_no_counter(model: str, vector: int) -> None:
+    bare = BareCpu(model)
+    bare.run(bytes.fromhex("0f33"))
+    assert [(one.vector, one.rip) for one in bare.engine.deliveries()] == [(vector, CODE)]
+    bare.close()

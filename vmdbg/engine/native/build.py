@@ -184,6 +184,7 @@ WRAPPED = [
     "helper_rcrq_x86_64",
     "helper_rcrw_x86_64",
     "helper_rdmsr_x86_64",
+    "helper_rdpmc_x86_64",
     "helper_rdpkru_x86_64",
     "helper_rdrand_x86_64",
     "helper_rdtsc_x86_64",

@@ -140,6 +140,16 @@ HELPER uint64_t __wrap_helper_read_crN_x86_64(Env *env, int reg)
     return reg == 8 ? task_priority(vm, false, 0, HERE) : env->cr[reg];
 }
 
+/* RDPMC, which came with MMX: no model has counters, so that the number of one is wrong in any ring (SDM 2B, RDPMC). */
+HELPER void __wrap_helper_rdpmc_x86_64(Env *env)
+{
+    enum { UD = 6, GP = 13, MMX = 23 };
+
+    if (!(env->features[FEAT_1_EDX] >> MMX & 1))
+        raise_exception_ra_x86_64(env, UD, HERE);
+    raise_exception_err_ra_x86_64(env, GP, 0, HERE);
+}
+
 static bool msr_caught(Vm *vm, uint32_t kind, uint32_t msr, uint64_t value, uintptr_t host_pc)
 {
     bool listed = !vm->catch_msr_count;
