@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tests.conformance.system.case import Case
-from tests.conformance.system.follow import BIG, LMA, LONG, PE, Step
+from tests.conformance.system.follow import BIG, LMA, LONG, PE, VIRTUAL, Step
 from tests.conformance.system.layout import HANGS, MONITOR, MONITOR_END, PAE_POINTERS, TRIPLE_FAULT, Result
 from tests.conformance.system.violations import is_far, violates
 from tests.conformance.system.world import GDT, TSS_SLOT, ZOO_SLOT
@@ -19,7 +19,8 @@ Differences = dict[str, tuple[int | None, int | None]]
 RF, EXT, TRAP = 0x10000, 1, 0x100
 STATUS, NW, CD, PG, PAE, SMAP = 0x8D5, 1 << 29, 1 << 30, 1 << 31, 0x20, 1 << 21
 DIRTY, ACCESSED, WRITE = 0x40, 0x20, 2
-GP, SS, PF, DB, UD = 13, 12, 14, 1, 6
+GP, SS, PF, DB, UD, NM = 13, 12, 14, 1, 6, 7
+EM, OSFXSR = 4, 0x200
 LME = 0x100
 ALWAYS_0 = (1 << 12, 1 << 11 | 1 << 12 | 1 << 14 | 1 << 15)
 """Of DR6 and of DR7."""
@@ -72,9 +73,9 @@ def _status(name: str, a: int, b: int) -> bool:
 
 
 def _upper_half(name: str, a: int, b: int) -> bool:
-    """Memory has it where registers were pushed, at any word: PG, CD, NW, AM and WP in QEMU, nothing in the engine."""
+    """Memory has it where registers were pushed, at any word: PG, CD, NW, AM and WP in QEMU."""
     halves = [(a >> at & 0xFFFF, b >> at & 0xFFFF) for at in range(0, 64, 16)]
-    pushed = all(one == other or (not other and not one & ~0xE005) for one, other in halves)
+    pushed = all(one == other or not one & ~0xE005 for one, other in halves)
     return a & 0xFFFF == b & 0xFFFF or (name.startswith("[") and pushed)
 
 
@@ -120,6 +121,16 @@ def _jumps_over_breakpoint(case: Case, steps: Sequence[Step]) -> bool:
 
 def _write_bit(name: str, a: int, b: int) -> bool:
     return (name == "error code" or name.startswith("[")) and a ^ b == WRITE == b & WRITE
+
+
+def _word_of_selector(name: str, a: int, b: int) -> bool:
+    return name == "sysenter_cs" and a == b & 0xFFFF
+
+
+def _other_upper_half(step: Step, expected: Result, found: Result) -> bool:
+    """What is done with the register may lead anywhere."""
+    wide = step.mnemonic == "smsw" and step.bits != 64 and step.operands[0].size == 4
+    return wide and step.cpl != 0 and (step.register(step.operands[0]) ^ step["cr0"]) >> 16 != 0
 
 
 def _changes_page(case: Case, steps: Sequence[Step]) -> bool:
@@ -169,6 +180,7 @@ WORDS = (
     Word("ARPL that changes nothing stores in QEMU", _executes("arpl"), _dirty),
     Word("words and dwords at an odd port where nothing is, which QEMU reads as 0", _reads_odd_port, _port_that_is_odd),
     Word("data breakpoints met at once, of which QEMU reports one", _has_breakpoints, _other_breakpoints),
+    Word("IA32_SYSENTER_CS, of which QEMU keeps 16 bits", _executes("wrmsr"), _word_of_selector),
     Word("W of a #PF of what reads and writes an operand, which QEMU reads first", _changes_page, _write_bit),
     Word(
         "the accessed bit of the code's page, which QEMU forgets where a breakpoint is in it",
@@ -252,7 +264,7 @@ def _null_stack(step: Step, expected: Result, found: Result) -> bool:
 
 def _bad_system_base(step: Step, expected: Result, found: Result) -> bool:
     takes = step.mnemonic in ("ltr", "lldt") and bool(step["efer"] & LMA)
-    return takes and _delivers(step, GP) and expected.vector != GP
+    return takes and _delivers(step, GP) and (expected.vector, expected.record().get("rip")) != (GP, step["rip"])
 
 
 def _legacy_type(step: Step, expected: Result, found: Result) -> bool:
@@ -353,6 +365,13 @@ def _frame_in_page_of_code(step: Step, expected: Result, found: Result) -> bool:
     return faults and _pushes_to_page_of_code(step)
 
 
+def _frame_beside_breakpoint(step: Step, expected: Result, found: Result) -> bool:
+    """In the page of the code, whose stores QEMU begins again until they are a triple fault."""
+    page = step["cs_base"] + step["rip"] >> 12
+    beside = any(_is_of_data(step, number) and step[f"dr{number}"] >> 12 == page for number in range(4))
+    return expected.vector == TRIPLE_FAULT and bool(step.deliveries) and beside and _pushes_to_page_of_code(step)
+
+
 def _trap_forgotten(step: Step, expected: Result, found: Result) -> bool:
     """The same behind a data breakpoint whose #DB faults: the instruction is over, and QEMU goes on behind it."""
     where = expected.record().get("rip")
@@ -388,6 +407,37 @@ def _breakpoints_that_no_access_met(step: Step, expected: Result, found: Result)
         and not any(_meets(step, number) for number in of_data)
         and all(step[f"dr{number}"] == behind for number in numbers if number not in of_data)
     )
+
+
+def _stores_twice_beside_breakpoint(step: Step, expected: Result, found: Result) -> bool:
+    """Where its operand, a breakpoint that it does not meet and its code are of one page; its #DB may lead anywhere."""
+    places = [(step[f"{segment}_base"] + offset, size) for segment, offset, size, stores in step.accesses() if stores]
+    in_parts = step.mnemonic in ("sgdt", "sidt") or any(at % size for at, size in places if size)
+    pages = {step["cs_base"] + step["rip"] >> 12, *(at >> 12 for at, _ in places)}
+    beside = any(_is_of_data(step, number) and step[f"dr{number}"] >> 12 in pages for number in range(4))
+    return in_parts and len(pages) == 1 and beside and not _meets_breakpoint(step)
+
+
+def _beyond_16_bits(step: Step, expected: Result, found: Result) -> bool:
+    """QEMU cuts EIP where one of its blocks ends."""
+    where = expected.record().get("rip", 0)
+    return step.bits == 16 and not step.has_real_segments and step["rip"] > 0xFFFF >= where
+
+
+def _virtual_in_long_mode(step: Step, expected: Result, found: Result) -> bool:
+    returns = step.mnemonic in ("iret", "iretd", "iretq") and bool(step["efer"] & LMA)
+    flags, others = (one.record().get("rflags", 0) & VIRTUAL for one in (expected, found))
+    return returns and flags > others
+
+
+def _upper_half_of_rip(step: Step, expected: Result, found: Result) -> bool:
+    returns = step.bits == 64 and (step.mnemonic in FAR_TO_CODE or is_far(step))
+    where, other = (one.record().get("rip", 0) for one in (expected, found))
+    return returns and where != other == where & 0xFFFFFFFF
+
+
+def _no_vectors(step: Step, expected: Result, found: Result) -> bool:
+    return _delivers(step, NM) and bool(step["cr0"] & EM or not step["cr4"] & OSFXSR) and expected.vector == UD
 
 
 def _unaligned_breakpoint(step: Step, expected: Result, found: Result) -> bool:
@@ -471,6 +521,10 @@ ACTS = (
     Act("data breakpoints that QEMU reports behind a handler's first instruction", _breakpoint_at_handler),
     Act("a fault whose frame goes to the page of its code, which QEMU delivers twice, as #DF", _frame_in_page_of_code),
     Act(
+        "a frame that goes to the page of its code where a data breakpoint is, at which QEMU triple-faults",
+        _frame_beside_breakpoint,
+    ),
+    Act(
         "a #DB that cannot be delivered, with a frame that goes to the page of its code, which QEMU forgets",
         _trap_forgotten,
     ),
@@ -487,6 +541,15 @@ ACTS = (
         _faults_at_breakpoint,
     ),
     Act("a data breakpoint that no access met, which QEMU reports", _breakpoints_that_no_access_met),
+    Act(
+        "a data breakpoint beside what is stored in parts in the page of its code, which QEMU reports",
+        _stores_twice_beside_breakpoint,
+    ),
+    Act("the upper half of a register that SMSW stores 32 bits to", _other_upper_half),
+    Act("EIP beyond FFFFh in 16-bit code, which QEMU cuts where a block ends", _beyond_16_bits),
+    Act("VM in what IRET pops in IA-32e mode (SDM 2A, IRET), which QEMU sets", _virtual_in_long_mode),
+    Act("the upper half of RIP behind a far transfer to compatibility mode, which QEMU keeps", _upper_half_of_rip),
+    Act("#NM of vectors where they are #UD, too: either may come first (SDM 3A 6.9)", _no_vectors),
     Act("a data breakpoint at descriptors that the monitor itself loads", _monitor_meets_breakpoint),
 )
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.guests.build import assemble
 from vmdbg.engine.exits import Delivery
-from vmdbg.engine.unicorn.bare import CODE, DATA, BareCpu
+from vmdbg.engine.unicorn.bare import CODE, DATA, IDT, BareCpu
 from vmdbg.units import Tick
 
 SS, DF, UD, GP, SOFTWARE = 12, 8, 6, 13, 0x30
@@ -186,3 +186,16 @@ def test_of_a_call_gate(cpu: BareCpu, parameters: int, size: int, flags: int) ->
             assert (cpu["rip"], cpu["cs"]) == (CODE + 0x40, 8)
         else:
             assert [(one.vector, one.error_code, one.rip) for one in found] == [(SS, INNER, CODE)], hex(esp)
+
+
+def test_a_frame_that_goes_where_its_gate_is_changes_nothing_of_where_it_leads() -> None:
+    """What it makes of the gate looks like one of the 286, whose offset has 16 bits."""
+    cpu, handler, gate = BareCpu(), 0x12345678, IDT + 8 * 6
+    cpu.write(GDT, struct.pack("<3Q", 0, 0x00CF9B000000FFFF, 0x00CF93000000FFFF))
+    cpu.write(gate, struct.pack("<HHHH", handler & 0xFFFF, 8, 0x8E00, handler >> 16))
+    values = {"cr0": 0x11, "cr4": 0, "efer": 0, "cs_flags": 0xCF9B00, "rip": CODE, "rsp": gate + 16}
+    cpu.engine.write_registers(values)
+    cpu.write(CODE, b"\x0f\x0b")
+    cpu.engine.step()
+    assert (cpu["rip"], cpu.read(gate + 4, 4)) == (handler, CODE)
+    cpu.close()

@@ -54,16 +54,22 @@ static bool is_gate_of_286(uint8_t access)
     return (access & GATE_TYPE) < GATE_OF_386 && (access & GATE_TYPE) != TASK_GATE;
 }
 
-/* A gate of the 286 has an offset of 16 bits; Unicorn takes what lies above it, too. */
-static void settle_handler(Vm *vm, uint32_t vector)
+/* Whether the vector's gate is one of the 286, which has an offset of 16 bits: Unicorn takes what lies above it, too. To be asked
+ * beforehand: the frame may go where the gate is. */
+static bool leads_through_286_gate(Vm *vm, uint32_t vector)
 {
     Env *env = vm->cpu->env;
     uint8_t gate[8];
 
-    if (!(env->eip >> 16) || env->hflags & HF_LMA || !(env->hflags & HF_PE))
-        return;
+    if (env->hflags & HF_LMA || !(env->hflags & HF_PE))
+        return false;
     bool known = vm_read_linear(vm, env->idt.base + vector * sizeof gate, gate, sizeof gate) == sizeof gate;
-    if (known && is_gate_of_286(gate[GATE_TYPE_AT]))
+    return known && is_gate_of_286(gate[GATE_TYPE_AT]);
+}
+
+static void settle_handler(Env *env, bool by_286_gate)
+{
+    if (by_286_gate)
         env->eip &= 0xffff;
 }
 
@@ -85,8 +91,9 @@ void deliver_interrupt(Vm *vm)
     note(vm, vector, nmi ? DELIVER_NMI : DELIVER_EXTERNAL, 0, env->eip);
     vm->external_event = 1;
     delivery_check_stack(vm, vector, false, false);
+    bool by_286_gate = leads_through_286_gate(vm, vector);
     do_interrupt_x86_hardirq_x86_64(env, vector, 1);
-    settle_handler(vm, vector);
+    settle_handler(env, by_286_gate);
     limits_settle(vm);
     vm->external_event = 0;
     vm->deliveries[(vm->delivery_count - 1) % DELIVERIES].handler = env->eip;
@@ -172,9 +179,10 @@ static void deliver(Vm *vm, uint32_t vector, bool int1)
     } else if (software) {
         check_task_gate(vm, vector);
     }
+    bool by_286_gate = leads_through_286_gate(vm, vector);
     x86_cpu_do_interrupt_x86_64(vm->cpu->qemu);
     delivers_int1 = false;
-    settle_handler(vm, vector);
+    settle_handler(env, by_286_gate);
     vm->external_event = 0;
     env->hflags &= ~(HF_INHIBIT_IRQ | HF_PASSES_BREAKPOINTS);
     limits_settle(vm);
