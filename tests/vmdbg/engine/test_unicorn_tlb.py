@@ -253,3 +253,37 @@ def test_an_instruction_across_pages_ends_in_what_is_mapped_there_now(seed: int)
     cpu.run(code)
     assert cpu["r8"] == total
     cpu.close()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_code_that_is_written_to_from_outside_is_as_it_is_now(seed: int) -> None:
+    """By a device or a debugger: parts of functions that were translated, or of what lies between them."""
+    rng, count, spacing = random.Random(seed), 60, 61
+    place = CODE + PAGE_SIZE - 20 * spacing  # two thirds of them in a page that is not this code's
+    image = bytearray(count * spacing)
+    for number in range(count):
+        image[number * spacing : number * spacing + 6] = b"\xb8\0\0\0\0\xc3"
+    cpu = BareCpu()
+    cpu.write(place, bytes(image))
+    calls = assemble("\n".join(["xor r8d, r8d", *_calls(place, spacing, count)]), origin=CODE)
+    assert CODE + len(calls) < place
+    for _ in range(40):
+        cpu.run(calls)
+        constants = [int.from_bytes(image[at + 1 : at + 5], "little") for at in range(0, len(image), spacing)]
+        total = 0
+        for constant in constants:
+            total = (total * 3 + constant) & MASK
+        assert cpu["r8"] == total
+        for _ in range(rng.randrange(4)):
+            start = rng.randrange(count) * spacing + rng.choice((1, 1, 2, 4, 6, 30, 57))
+            size = min(rng.choice((1, 2, 3, 40)), spacing - start % spacing)
+            stop = min(start + size, start // spacing * spacing + 5) if start % spacing < 5 else start + size
+            image[start:stop] = rng.randbytes(stop - start)
+            cpu.write(place + start, bytes(image[start:stop]))
+    cpu.close()
+
+
+def _calls(place: int, spacing: int, count: int) -> list[str]:
+    return [
+        f"mov ebx, {place + number * spacing}\ncall rbx\nlea r8, [r8 + r8 * 2]\nadd r8, rax" for number in range(count)
+    ]

@@ -367,11 +367,24 @@ void vm_dirty_reset(Vm *vm)
     vm->dirty_count = 0;
 }
 
+static bool code_is_between(const Vm *vm, uint64_t first, uint64_t last)
+{
+    for (uint64_t grain = first >> CODE_GRAIN_SHIFT; grain <= last >> CODE_GRAIN_SHIFT; grain++)
+        if (vm->code_grains[grain >> 6] >> (grain & 63) & 1)
+            return true;
+    return false;
+}
+
+/* Those translations that the bytes there are of. */
 static void drop_code(Vm *vm, uint64_t at, uint64_t size)
 {
-    for (uint64_t page = at >> PAGE_SHIFT; size && page <= (at + size - 1) >> PAGE_SHIFT; page++)
-        if (vm->is_code[page])
-            vm_code_changed(vm, page << PAGE_SHIFT, 1 << PAGE_SHIFT);
+    while (size) {
+        uint64_t in_page = 4096 - (at & 0xfff), part = size < in_page ? size : in_page;
+        if (vm->is_code[at >> PAGE_SHIFT] && code_is_between(vm, at, at + part - 1))
+            vm_code_changed(vm, at, part);
+        at += part;
+        size -= part;
+    }
 }
 
 /* A write from outside the CPU: the debugger, a device. The caller has checked the range. */
