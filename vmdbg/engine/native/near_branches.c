@@ -40,7 +40,7 @@ static bool read_branch(Instruction *i, int *popped, unsigned *length)
 void near_branch_settle(Vm *vm, uintptr_t host_pc)
 {
     Env *env = vm->cpu->env;
-    uint64_t target = env->eip;
+    uint64_t target = env->eip, cc_src = env->cc_src;
     uint32_t cc_op = env->cc_op;
     Instruction i;
     unsigned length;
@@ -55,6 +55,7 @@ void near_branch_settle(Vm *vm, uintptr_t host_pc)
     }
     env->eip = target;
     env->cc_op = cc_op;
+    env->cc_src = cc_src;
 }
 
 void __real_helper_single_step_x86_64(Env *env);
