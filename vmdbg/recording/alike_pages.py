@@ -30,12 +30,12 @@ class AlikePages:
         self._by_sample: dict[bytes, _Known] = {}
         self._held = deque[_Known]()
 
-    def exchange(self, page: Page) -> tuple[Page, bytes | None] | None:
+    def exchange(self, page: Page, data: bytes) -> tuple[Page, bytes | None] | None:
         """One that has some bytes in common with the page, if any, and its contents, if they are at hand here.
 
-        From now on the page is known in its place.
+        From now on the page, which has `data`, is known in its place.
         """
-        data, known, itself = page.data, self._by_sample, self._hold(page)
+        known, itself = self._by_sample, self._hold(page, data)
         samples = [data[at : at + SAMPLE] for at in SAMPLES]
         found = next((one for sample in samples if (one := known.get(sample)) is not None), None)
         for sample in samples:
@@ -46,9 +46,9 @@ class AlikePages:
         alike = found() if found is not None else None
         return (alike, found.data) if found is not None and alike is not None else None
 
-    def _hold(self, page: Page) -> _Known:
+    def _hold(self, page: Page, data: bytes) -> _Known:
         itself = _Known(page)
-        itself.data = page.data
+        itself.data = data
         self._held.append(itself)
         if len(self._held) > MOST_HELD:
             self._held.popleft().data = None

@@ -16,7 +16,7 @@ from vmdbg.recording.packed_kernel import KernelForm
 from vmdbg.recording.page_ordinals import pack_keys, pack_ordinals
 from vmdbg.recording.page_records import PIECE, Archived, Copies, Differences, Pages
 from vmdbg.recording.records import Content
-from vmdbg.timeline.pages import Page, PageSource, page_key
+from vmdbg.timeline.pages import Page, PageSource, page_key, read_together
 from vmdbg.units import PAGE_SIZE
 
 MOST_WORDS = PAGE_SIZE // WORD // 2
@@ -113,6 +113,8 @@ class PagePacking:
         self._places: dict[int, tuple[str, int]] = {}
         """Where the recent ones are from, by number."""
         self._missed = 0
+        self._read: dict[bytes, bytes] = {}
+        """Contents of pages that blocks() is about, of those that memory has not."""
         self.own: PageSource | None = None
         """The file as a source of pages, which another thread reads."""
 
@@ -151,17 +153,19 @@ class PagePacking:
         """What to write of new pages, in order, each of which may be like one that was at its place before, or
         elsewhere. `held` are contents of `bases`, which memory may have no longer.
         """
+        others_own = (base for base in bases if base is not None and base.source is not self.own)
+        self._read = read_together([*pages, *others_own])
         copied, left, alike = _Copied(), list[Page](), list[_Alike]()
         archived: dict[Archive, _Archived] = {}
         for page, base, data in zip(pages, bases, held or repeat(None, len(pages)), strict=True):
             if (place := self._media.get(page.key)) is not None:
                 self._depths[page.key] = 0
-                copied.add(page.key, page.data, [Piece(0, 0, 0, PAGE_SIZE)], [place])
+                copied.add(page.key, self._data(page), [Piece(0, 0, 0, PAGE_SIZE)], [place])
             elif (file_page := self._archives.take(page.key)) is not None:
                 self._depths[page.key] = 0
                 archived.setdefault(file_page.archive, _Archived()).add(page.key, file_page)
                 if file_page.archive.packing is KernelForm.KERNEL:
-                    self._alike.exchange(page)
+                    self._alike.exchange(page, self._data(page))
             elif (
                 base is not None
                 and self._depths.get(base.key, _UNFIT) < MOST_DEPTH
@@ -182,7 +186,7 @@ class PagePacking:
         for archive, some in archived.items():
             yield PageBlock(Kind.ARCHIVED, some.record(self._keys(some.keys), archive))
         if whole:
-            contents = memoryview(b"".join(page.data for page in whole))
+            contents = memoryview(b"".join(map(self._data, whole)))
             yield PageBlock(Kind.PAGES, Pages(self._keys([page.key for page in whole]), contents), whole)
         if close:
             rest_on = [base for _, base, _ in close]
@@ -204,15 +208,18 @@ class PagePacking:
         """Of pages by their keys, in the thread that makes blocks(); 0 for those that are in none of them."""
         return list(map(self._ordinals.get, keys, repeat(0)))
 
+    def _data(self, page: Page) -> bytes:
+        return self._read.get(page.key) or page.data
+
     def _contents(self, base: Page) -> bytes | None:
         """None if nobody but the file has them."""
         data = base.held
-        return data if data is not None or base.source is self.own else base.data
+        return data if data is not None or base.source is self.own else self._data(base)
 
     def _resembling(self, pages: Sequence[Page]) -> Iterator[_Alike]:
         """Those that may be like another page that was in memory, or is one of them, before them."""
         for page in pages:
-            if (found := self._alike.exchange(page)) is None:
+            if (found := self._alike.exchange(page, self._data(page))) is None:
                 continue
             base, data = found
             if (data := data or self._contents(base)) is not None:
@@ -221,7 +228,7 @@ class PagePacking:
     def _close(self, alike: Iterable[_Alike]) -> tuple[list[_Close], list[Page]]:
         """Those that differ little from their bases, and the others."""
         some = list(alike)
-        found = differences([page.data for page, _, _ in some], [data for _, _, data in some], MOST_WORDS)
+        found = differences([self._data(page) for page, _, _ in some], [data for _, _, data in some], MOST_WORDS)
         close: list[_Close] = []
         others: list[Page] = []
         for (page, base, _), difference in zip(some, found, strict=True):
@@ -237,7 +244,7 @@ class PagePacking:
         """Whether it is made of pieces of recent pages; then it is added."""
         if self._recent is None or self._missed >= MOST_MISSED:
             return False
-        data = page.data
+        data = self._data(page)
         pieces = self._recent.pieces(data)
         self._missed = 0 if pieces else self._missed + 1
         if pieces:

@@ -17,6 +17,8 @@ from vmdbg.api import Guest, launch, open_recording
 from vmdbg.errors import RecordingError
 from vmdbg.machine.snapshot import Position
 from vmdbg.recording.blocks import PAGE_KINDS, Block, scan
+from vmdbg.recording.save import save_recording
+from vmdbg.timeline.pages import read_together
 from vmdbg.timeline.state_digest import StateDigest
 
 FIRST, PAGES, PAGE = 0x400000, 600, 4096
@@ -120,6 +122,27 @@ def test_what_is_read_of_the_file_is_what_memory_would_have_kept(recorded: Recor
             numbers, pages = checkpoint.ram.besides(ours.store.zero)
             expected = images[checkpoint.position]
             assert [page.data for page in pages] == [page.data for page in expected.pages(numbers)]
+
+
+def test_what_is_saved_meanwhile_is_whole(recorded: Recorded, tmp_path: Path) -> None:
+    """It is read of the one file and written to the other."""
+    timeline = recorded.guest.timeline
+    assert recorded.away > 2 * PAGES
+    save_recording(timeline, tmp_path / "saved")
+    with open_recording(tmp_path / "saved") as saved:
+        assert saved.timeline.end == timeline.end
+        assert [one.position for one in saved.timeline.checkpoints] == [one.position for one in timeline.checkpoints]
+        for position in list(recorded.instants)[::3]:
+            saved.timeline.seek(position)
+            assert saved.timeline.digest_here() == recorded.instants[position]
+
+
+def test_pages_are_read_together_as_one_by_one(recorded: Recorded) -> None:
+    pages = list(recorded.guest.timeline.store.pages())
+    random.Random(1).shuffle(pages)
+    found = read_together([*pages, *pages[:50]])
+    assert found.keys() == {page.key for page in pages if page.is_away}
+    assert all(found[page.key] == page.data for page in pages if page.is_away)
 
 
 @pytest.mark.parametrize("removed", [False, True])
