@@ -15,9 +15,9 @@ from vmdbg.units import PAGE_SIZE
 SEEDS = range(12)
 OPERATIONS = 220
 ALIASES = 24
-"""Of each page, 4 MiB apart: they share an entry of the TLB, and are more than it remembers beside."""
+"""Of each page, 16 MiB apart: they share an entry of the TLB, and are more than it remembers beside."""
 FRAMES = range(11, 15)
-SPACING = 4 << 20
+SPACING = 16 << 20
 MASK = (1 << 64) - 1
 REGISTERS = {1: "bl", 2: "bx", 4: "ebx", 8: "rbx"}
 
@@ -101,7 +101,7 @@ def test_pages_that_share_an_entry(seed: int) -> None:
     cpu = BareCpu()
     for alias in range(1, ALIASES):
         entry = struct.pack("<Q", PAGE_TABLE | PRESENT | WRITABLE | USER)
-        cpu.write(PAGE_DIRECTORY + 16 * (alias % 256), entry)
+        cpu.write(PAGE_DIRECTORY + 8 * (alias * SPACING >> 21), entry)
     cpu.run(code)
     assert cpu["rax"] == pages.total
     for frame in FRAMES:

@@ -2,7 +2,7 @@
 #ifndef VMDBG_UNICORN_TLB_H
 #define VMDBG_UNICORN_TLB_H
 
-enum { MMU_MODES = 3, VICTIMS = 8, TLB_ENTRIES = 1 << 10 };
+enum { MMU_MODES = 3, VICTIMS = 8, TLB_ENTRIES = 1 << 12 };
 enum { ENTRY_TRACED = 1, ENTRY_WATCHED = 0x100, ENTRY_MMIO = 0x200, ENTRY_CHECKED = 0x400, ENTRY_INVALID = 0x800 };   /* beside the page */
 #define NO_ENTRY UINT64_MAX
 
