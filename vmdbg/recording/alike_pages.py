@@ -9,9 +9,9 @@ from vmdbg.timeline.pages import Page
 
 SAMPLE = 32
 """Bytes."""
-SAMPLES = (27 * 64, 59 * 64)
+SAMPLES = (11 * 64, 27 * 64, 43 * 64, 59 * 64)
 """Where in a page they are taken: seldom where something begins, which many pages do alike."""
-MOST_SAMPLES = 1 << 16
+MOST_SAMPLES = 1 << 17
 MOST_HELD = 1 << 13
 """The last pages, whose contents stay at hand though memory needs them no longer: almost all that others are like."""
 _ZEROS = bytes(SAMPLE)

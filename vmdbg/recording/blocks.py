@@ -68,7 +68,7 @@ PAGE_KINDS = frozenset({Kind.PAGES, Kind.DIFFERENCES, Kind.COPIES, Kind.ARCHIVED
 """Pages, each in one block of one of these kinds."""
 CACHE = PAGE_KINDS | {Kind.KEYED_CHECKPOINT, Kind.CHECKPOINT, Kind.INDEX, Kind.EARLIER_PART, Kind.PART}
 """What can be lost without losing any of the history, unless the history begins with a snapshot."""
-_LEVELS = dict.fromkeys(Kind, 3) | dict.fromkeys(CACHE, 1) | {Kind.PAGES: 2, Kind.DIFFERENCES: 3}
+_LEVELS = dict.fromkeys(Kind, 3) | dict.fromkeys(CACHE, 1) | dict.fromkeys((Kind.PAGES, Kind.DIFFERENCES), 3)
 """Of zstd: what costs a guest that is recorded more than it saves is not worth it."""
 
 
