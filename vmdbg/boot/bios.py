@@ -42,10 +42,7 @@ def load(options: BootOptions, bios: InputFile) -> BootImage:
     data, variables = with_variables(bios, options.nvram)
     size = len(data)
     if size % _SMALLEST or not _SMALLEST <= size <= _LARGEST:
-        raise UserError(
-            f"{bios.name} has {size} bytes: a BIOS image is a multiple of {size_text(_SMALLEST)} "
-            f"up to {size_text(_LARGEST)}"
-        )
+        raise UserError(f"{_sizes(bios, options.nvram)} a multiple of {size_text(_SMALLEST)} up to {size_text(_LARGEST)}")
     shadow = data[-SHADOWED:]
     flash = (Segment(Physical(FOUR_GIB - size), data[:variables], VARIABLES, rom=True),) if variables else ()
     return BootImage(
@@ -60,4 +57,14 @@ def load(options: BootOptions, bios: InputFile) -> BootImage:
         e820=(),
         memory=options.memory,
         memory_needed=SMALLEST_MEMORY,
+    )
+
+
+def _sizes(bios: InputFile, nvram: InputFile | None) -> str:
+    size = len(bios.data)
+    if nvram is None:
+        return f"{bios.name} has {size} bytes: a BIOS image is"
+    return (
+        f"{nvram.name} has {len(nvram.data)} bytes of UEFI variables and {bios.name} {size}: they do not belong together, "
+        "for both are"
     )
