@@ -33,7 +33,9 @@ def with_variables(firmware: InputFile, nvram: InputFile | None) -> tuple[bytes 
     if guid == _VARIABLES_GUID:
         own = _checked(firmware, size)
         if own == len(firmware.data):
-            raise UserError(f"{firmware.name} has UEFI variables and no firmware: give it with --nvram, and that with --bios")
+            raise UserError(
+                f"{firmware.name} has UEFI variables and no firmware: give it with --nvram, and that with --bios"
+            )
         if nvram is None:
             return firmware.data, own
         if _variables(nvram) != own:
