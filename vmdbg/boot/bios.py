@@ -42,7 +42,8 @@ def load(options: BootOptions, bios: InputFile) -> BootImage:
     data, variables = with_variables(bios, options.nvram)
     size = len(data)
     if size % _SMALLEST or not _SMALLEST <= size <= _LARGEST:
-        raise UserError(f"{_sizes(bios, options.nvram)} a multiple of {size_text(_SMALLEST)} up to {size_text(_LARGEST)}")
+        sizes = f"a multiple of {size_text(_SMALLEST)} up to {size_text(_LARGEST)}"
+        raise UserError(f"{_in_words(bios, options.nvram)} {sizes}")
     shadow = data[-SHADOWED:]
     flash = (Segment(Physical(FOUR_GIB - size), data[:variables], VARIABLES, rom=True),) if variables else ()
     return BootImage(
@@ -60,11 +61,12 @@ def load(options: BootOptions, bios: InputFile) -> BootImage:
     )
 
 
-def _sizes(bios: InputFile, nvram: InputFile | None) -> str:
+def _in_words(bios: InputFile, nvram: InputFile | None) -> str:
+    """How large they are, as the beginning of what is said where that cannot be."""
     size = len(bios.data)
     if nvram is None:
         return f"{bios.name} has {size} bytes: a BIOS image is"
     return (
-        f"{nvram.name} has {len(nvram.data)} bytes of UEFI variables and {bios.name} {size}: they do not belong together, "
-        "for both are"
+        f"{nvram.name} has {len(nvram.data)} bytes of UEFI variables and {bios.name} {size}: they do not belong "
+        "together, for both are"
     )
