@@ -21,6 +21,7 @@ MSRS = (0xC0000080, 0x277, 0x12345, 0xC0001234)
 LINEAR = (0xC0000082, 0xC0000083, 0xC0000100, 0xC0000101, 0xC0000102, 0x175, 0x176)
 """MSRs that hold addresses."""
 FAR_TO_CODE = ("ljmp", "lcall", "jmp", "call", "retf", "retfq", "iret", "iretd", "iretq")
+LOCK, PREFIXES = 0xF0, b"\x26\x2e\x36\x3e\x64\x65\x66\x67\xf0\xf2\xf3"
 FAR = ("retf", "retfq", "iret", "iretd", "iretq", "lcall")
 
 
@@ -187,6 +188,11 @@ def _other_group(step: Step, expected: Result, found: Result) -> bool:
     return is_ud and opcode[:1] in (b"\xc6", b"\xc7", b"\x8f") and any(one >> 3 & 7 for one in opcode[1:2])
 
 
+def _locks_in_vain(step: Step, expected: Result, found: Result) -> bool:
+    prefixes = step.code[: len(step.code) - len(step.code.lstrip(PREFIXES))]
+    return LOCK in prefixes and _delivers(step, UD)
+
+
 def _swaps_word(step: Step, expected: Result, found: Result) -> bool:
     return step.mnemonic == "bswap" and step.operands[0].size == 2
 
@@ -272,6 +278,7 @@ ACTS = (
     Act("MOV of a control or debug register that is none (SDM 2B, MOV), which is #GP at CPL 3 in QEMU", _no_register),
     Act("C6h, C7h and 8Fh with another number in ModRM, which are no instructions but in QEMU", _other_group),
     Act("words and dwords at an odd port where nothing is, which QEMU reads as 0", _reads_much_at_odd_port),
+    Act("LOCK where none may be (SDM 2A, LOCK), which QEMU takes", _locks_in_vain),
     Act("BSWAP of 16 bits, which is undefined (SDM 2A, BSWAP)", _swaps_word),
     Act("RCL and RCR of memory where code is, in which QEMU loses flags as it tries the store again", _rotates_memory),
     Act("the upper half of a register that SMSW stores 32 bits to", _other_upper_half),
