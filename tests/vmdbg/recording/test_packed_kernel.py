@@ -209,7 +209,7 @@ def on_disk(path: Path, seed: int, packing: str) -> tuple[OnDisk, list[Archived]
 
 
 def _archived(packing: PagePacking, pages: list[Page]) -> Iterator[Archived]:
-    for kind, record in packing.blocks(pages, [None] * len(pages)):
+    for kind, record, *_ in packing.blocks(pages, [None] * len(pages)):
         if kind is Kind.ARCHIVED:
             assert isinstance(record, Archived)
             yield record
