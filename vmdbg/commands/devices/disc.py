@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from vmdbg.images.image import Image
 
 
+_WHEN = " as soon as the guest goes on"
+"""Until then it stands before that: what is said of it here is as it was."""
+
+
 def declare_eject(parser: Parser) -> None:
     parser.add_argument("drive", nargs="?", default="", metavar="DRIVE", help="which, as cd0 or floppy0 (the first)")
     parser.add_argument("--force", action="store_true", help="though the guest has locked it")
@@ -35,13 +39,13 @@ def eject(session: Session, arguments: Arguments) -> Document:
     `insert` puts another one in.
     """
     drive = _drive(session, arguments.drive)
-    disc = drive.save().medium
+    disc = _coming(session, drive)
     if not disc:
         raise UserError(f"there is no disc in {drive.name}")
     session.debugger.timeline.push(EjectDisc(drive.name, arguments.force))
     if isinstance(drive, CdUnit) and drive.locked and not arguments.force:
         return document(f"{drive.name}: the guest has locked it, and is asked to give {disc}; --force does not ask")
-    return document(f"{drive.name}: {disc} is out")
+    return document(f"{drive.name}: {disc} is out{_WHEN}")
 
 
 def declare_insert(parser: Parser) -> None:
@@ -91,7 +95,7 @@ def _insert_floppy(
     if known is not None:
         check_fits(drive, known.name, known.sectors, devices)
         session.debugger.timeline.push(InsertDisc(drive.name, known.name, read_only))
-        return document(f"{drive.name}: {known.name} is in")
+        return document(f"{drive.name}: {known.name} is in{_WHEN}")
     from vmdbg.images.opening import open_image
 
     image, name = open_image(path, backing=backing, named=_as_backing), free_name(path, media)
@@ -113,7 +117,21 @@ def _put_in(session: Session, drive: CdUnit | FloppyUnit, image: Image, path: st
     except BaseException:
         image.close()
         raise
-    return document(f"{drive.name}: {add_image(image, path, _media(session))} is in")
+    return document(f"{drive.name}: {add_image(image, path, _media(session))} is in{_WHEN}")
+
+
+def _coming(session: Session, drive: CdUnit | FloppyUnit) -> str:
+    """What is in a drive once all is done that was asked for since the guest stands here; "" for nothing."""
+    disc = drive.save().medium
+    history = session.debugger.timeline.history
+    is_locked = isinstance(drive, CdUnit) and drive.locked
+    for placed in history.inputs[history.taken() :]:
+        match placed.input:
+            case InsertDisc(device=drive.name, medium=medium):
+                disc = medium
+            case EjectDisc(device=drive.name, force=force) if force or not is_locked:
+                disc = ""
+    return disc
 
 
 def _media(session: Session) -> Media:

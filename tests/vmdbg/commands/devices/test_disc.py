@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -100,6 +101,35 @@ def test_a_locked_drive_is_asked_for(session: Session) -> None:
     session.run("eject cd0 --force")
     session.run("stepi")
     assert drive.medium is None
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_is_said_of_several_changes_at_one_instant_is_so_once_the_guest_goes_on(
+    session: Session, seed: int
+) -> None:
+    """Whatever was asked for before, and not been done yet."""
+    chance = random.Random(seed)
+    drive, expected = unit(session.debugger.timeline), ""
+    for _ in range(60):
+        match chance.choice(["insert", "eject", "eject", "force", "step", "lock"]):
+            case "insert":
+                words = session.execute("insert cd0 debian.iso")
+                expected = words.partition(": ")[2].partition(" is in as soon as")[0]
+            case "step":
+                session.run("stepi")
+                assert drive.save().medium == expected
+            case "lock":
+                session.run("stepi")
+                drive.lock(not drive.locked)
+            case how:
+                line = "eject cd0 --force" if how == "force" else "eject"
+                if not expected:
+                    assert "there is no disc in cd0" in session.execute(line)
+                elif drive.locked and how != "force":
+                    assert f"is asked to give {expected};" in session.execute(line)
+                else:
+                    assert f"{expected} is out as soon as" in session.execute(line)
+                    expected = ""
 
 
 def test_what_cannot_be(session: Session, live: Session) -> None:
