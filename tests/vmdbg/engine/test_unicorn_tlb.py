@@ -275,10 +275,10 @@ def test_code_that_is_written_to_from_outside_is_as_it_is_now(seed: int) -> None
             total = (total * 3 + constant) & MASK
         assert cpu["r8"] == total
         for _ in range(rng.randrange(4)):
-            start = rng.randrange(count) * spacing + rng.choice((1, 1, 2, 4, 6, 30, 57))
-            size = min(rng.choice((1, 2, 3, 40)), spacing - start % spacing)
-            stop = min(start + size, start // spacing * spacing + 5) if start % spacing < 5 else start + size
+            start = rng.randrange(len(image))
+            stop = min(start + rng.choice((1, 2, 3, 40, 70, 500)), len(image))
             image[start:stop] = rng.randbytes(stop - start)
+            image[::spacing], image[5::spacing] = b"\xb8" * count, b"\xc3" * count
             cpu.write(place + start, bytes(image[start:stop]))
     cpu.close()
 
