@@ -57,10 +57,24 @@ def _breakpoints_that_no_access_met(step: Step, expected: Result, found: Result)
     )
 
 
+def _pushes_in_parts(step: Step) -> bool:
+    return step.mnemonic.startswith(("push", "call", "lcall")) and step["rsp"] % (8 if step.bits == 64 else 4) != 0
+
+
+def _held_back(step: Step, expected: Result, found: Result) -> bool:
+    """The #DB comes right behind it in QEMU."""
+    loads = step.mnemonic in ("mov", "pop") and bool(step.operands) and step.operand_is(0, "ss")
+    behind = step["rip"] + (step.instruction.size if step.instruction else 0)
+    return loads and meets_breakpoint(step) and expected.vector == DB and expected.record()["rip"] == behind
+
+
 def _stores_twice_beside_breakpoint(step: Step, expected: Result, found: Result) -> bool:
     """In the page of a breakpoint that it does not meet; its #DB may lead anywhere."""
     places = [(step[f"{segment}_base"] + offset, size) for segment, offset, size, stores in step.accesses() if stores]
-    in_parts = step.mnemonic in ("sgdt", "sidt") or any(at % size for at, size in places if size)
+    places += [(step["ss_base"] + step["rsp"] - 1, 1)] if _pushes_in_parts(step) else []
+    in_parts = (
+        step.mnemonic in ("sgdt", "sidt") or _pushes_in_parts(step) or any(at % size for at, size in places if size)
+    )
     pages = {at >> 12 for at, _ in places}
     beside = any(is_of_data(step, number) and step[f"dr{number}"] >> 12 in pages for number in range(4))
     return in_parts and beside and not meets_breakpoint(step)
@@ -121,5 +135,6 @@ BREAKPOINT_ACTS = (
         "a data breakpoint in the page of what is stored in parts, which QEMU reports",
         _stores_twice_beside_breakpoint,
     ),
+    Act("a data breakpoint that MOV SS or POP SS holds back (SDM 3A 6.8.3), which QEMU reports at once", _held_back),
     Act("a data breakpoint at descriptors that the monitor itself loads", _monitor_meets_breakpoint),
 )

@@ -9,7 +9,7 @@ from tests.conformance.system.case import Case
 from tests.conformance.system.follow import Step
 from tests.conformance.system.layout import Result
 
-GP, SS, PF, DB, UD, NM = 13, 12, 14, 1, 6, 7
+GP, SS, PF, DB, UD, NM, DF = 13, 12, 14, 1, 6, 7, 8
 EXT = 1
 """Of an error code."""
 
