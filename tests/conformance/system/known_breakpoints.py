@@ -84,7 +84,9 @@ def _unaligned_breakpoint(step: Step, expected: Result, found: Result) -> bool:
     """The processor leaves out the lower bits of its address."""
     sizes = ((number, (step["dr7"] >> 18 + 4 * number & 3) + 1) for number in range(4) if is_of_data(step, number))
     unaligned = [(number, size) for number, size in sizes if step[f"dr{number}"] % size]
-    return any(_meets(step, number, -(step[f"dr{number}"] % size)) for number, size in unaligned)
+    return any(
+        _meets(step, number, -(step[f"dr{number}"] % size)) or _meets(step, number) for number, size in unaligned
+    )
 
 
 def _monitor_meets_breakpoint(step: Step, expected: Result, found: Result) -> bool:
