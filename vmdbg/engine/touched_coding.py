@@ -3,28 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from vmdbg.engine.native import _native
+from vmdbg.engine.packed_rows import PackedRows
 
 ffi, lib = _native.ffi, _native.lib
 _KINDS = ("uint64_t[]", "uint32_t[]", "uint8_t[]", "uint64_t[]", "uint64_t[]", "uint8_t[]")
-
-
-class PackedRows(NamedTuple):
-    """Columns of rows, in the host's byte order: touches.Touches's, without what a row says nothing of."""
-
-    steps: bytes
-    """Touches.linear."""
-    farther: bytes
-    """Touches.physical."""
-    kinds: bytes
-    lines: bytes
-    """64 bits for each row with FETCH."""
-    written: bytes
-    """64 bits for each row with WRITE."""
-    words: bytes
-    """Of these, a byte for each of the lowest lines that were written, eight at most; none where all were."""
 
 
 class TouchedCoding:

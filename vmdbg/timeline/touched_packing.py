@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import zstandard
 
-from vmdbg.engine.touched_coding import PackedRows
+from vmdbg.engine.packed_rows import PackedRows
 from vmdbg.engine.touches import FETCH, WRITE, Touches
 from vmdbg.errors import RecordingError
 from vmdbg.timeline.byte_planes import join, split

@@ -37,12 +37,12 @@ NOT_FOR_A_PLAIN_MACHINE = (
     "vmdbg.machine.saving", "vmdbg.machine.schedule_pct", "vmdbg.machine.shares", "vmdbg.os", "vmdbg.queries",
     "vmdbg.recording", "vmdbg.repl.prompt", "vmdbg.shares", "vmdbg.symbols", "vmdbg.timeline.timeline", "vmdbg.web",
 )  # fmt: skip
-MOST_OF_THE_API = 319
+MOST_OF_THE_API = 321
 NOT_FOR_THE_API = (
     "capstone", "elftools", "msgspec", "tempfile", "devices.network.packet_filter", "vmdbg.api.lab",
     "vmdbg.commands.code", "vmdbg.cores", "vmdbg.dwarf.debug_file", "vmdbg.dwarf.frame", "vmdbg.dwarf.program",
-    "vmdbg.engine.unicorn", "vmdbg.images", "vmdbg.lab", "vmdbg.os.linux.operating_system", "vmdbg.queries",
-    "vmdbg.recording", "vmdbg.session.habits", "vmdbg.session.screenshot", "vmdbg.symbols.elf",
+    "vmdbg.engine.native", "vmdbg.engine.unicorn", "vmdbg.images", "vmdbg.lab", "vmdbg.os.linux.operating_system",
+    "vmdbg.queries", "vmdbg.recording", "vmdbg.session.habits", "vmdbg.session.screenshot", "vmdbg.symbols.elf",
     "vmdbg.timeline.marks", "vmdbg.web",
 )  # fmt: skip
 SCRIPT = """

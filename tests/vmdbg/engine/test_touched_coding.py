@@ -10,7 +10,8 @@ from collections.abc import Iterable
 import pytest
 
 from tests.vmdbg.engine.touched_model import ALL, WORDS, Model, Row
-from vmdbg.engine.touched_coding import PackedRows, TouchedCoding
+from vmdbg.engine.packed_rows import PackedRows
+from vmdbg.engine.touched_coding import TouchedCoding
 from vmdbg.engine.touches import FETCH, NO_LINEAR_PAGE, NO_PHYSICAL_PAGE, WRITE
 
 
