@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from vmdbg.c.values import Value
 from vmdbg.os.linux.kallsyms import KERNEL_HALF
 from vmdbg.os.linux.orc import FRAME_POINTER, Base, Entry, OrcTables, Shape
+from vmdbg.os.linux.retpolines import is_retpoline, return_address_at
 from vmdbg.os.linux.stacks import Stack, processor_stacks, task_stack
 from vmdbg.os.seam import Backtrace, CallFrames, CpuView, Frame, FrameKind
 from vmdbg.units import Linear
@@ -170,9 +171,21 @@ class Unwinder:
         if entry.shape is Shape.END_OF_STACK:
             return False
         if entry.shape is Shape.UNDEFINED:
-            raise UnwindError(f"the kernel's tables do not say how to leave {pc:#x}")
-        self._apply(state, entry)
+            self._leave_retpoline(state, pc)
+        else:
+            self._apply(state, entry)
         return True
+
+    def _leave_retpoline(self, state: State, pc: int) -> None:
+        found = self._kernel.symbols.nearest(pc)
+        place = None
+        if state.exact and found is not None and is_retpoline(found.symbol.name):
+            place = return_address_at(pc, state.sp, self._kernel.read)
+        if place is None or not self._is_code(self._word(place)):
+            raise UnwindError(f"the kernel's tables do not say how to leave {pc:#x}")
+        kept = {"rbp": state.registers["rbp"]} if "rbp" in state.registers else {}
+        state.registers = {"rip": self._word(place), "rsp": place + 8, **kept}
+        state.kind, state.exact = FrameKind.CALL, False
 
     def _apply(self, state: State, entry: Entry) -> None:
         sp = self._previous_sp(state.registers, entry)
