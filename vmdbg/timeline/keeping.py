@@ -12,7 +12,7 @@ GRID = 1 << 24
 """Checkpoints are taken at multiples of this many ticks, where replaying from the last one has become costly."""
 CHECKPOINT_SECONDS = 0.1
 """CPU time of replay that a checkpoint is worth: how busy the host is otherwise does not matter."""
-LONGEST_SHARE = 16
+LONGEST_SHARE = 20
 """A checkpoint that cost a second is worth that many of replay,"""
 LONGEST_SECONDS = 0.4
 """and never more than this: one has to wait for it wherever one goes."""
