@@ -31,6 +31,8 @@ from vmdbg.timeline.timeline import Timeline
 _FORWARD = Direction.FORWARD
 SLICE_TICKS = 20_000_000
 """About 10 ms of host time."""
+HEARD_TICKS = 4_000_000
+"""Between two calls of who listens: Linux is in its half of the addresses for 11 million before `start_kernel`."""
 
 StopListener = Callable[[Stop], None]
 NOBODY = ""
@@ -53,7 +55,7 @@ class Debugger(Debuggee):
         self.stop_listeners: list[StopListener] = []
         self.resume_listeners: list[Callable[[], None]] = []
         self.slice_listeners: list[Callable[[], None]] = []
-        """Called between two slices of a run, with the guest standing, where it went forwards: SLICE_TICKS at most."""
+        """Called between two slices of a run, with the guest standing, where it went forwards: HEARD_TICKS at most."""
         self._run: Run | None = None
         self._began = self._before = self.position
         """Where the run under way did, and the slice of it."""
@@ -135,7 +137,7 @@ class Debugger(Debuggee):
         self._changes += 1
         before = self.position if self.slice_listeners else None
         if before is not None:
-            budget = min(budget, SLICE_TICKS)
+            budget = min(budget, HEARD_TICKS)
         try:
             stop = Interrupted() if self._interrupted else self._slice(run, budget)
         except BaseException as error:
