@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.determinism.stepped import stepped
 from tests.guests.build import assemble
 from vmdbg.engine.exits import Access, WatchpointHit
 from vmdbg.engine.stops import Watchpoint
@@ -93,15 +94,6 @@ def _seen(cpu: BareCpu) -> tuple[bytes, bytes]:
     return cpu.engine.snapshot().state, bytes(cpu.engine.ram[FAR_STACK : FAR_STACK + 0x1000])
 
 
-def _stepped(cpu: BareCpu) -> dict[int, list[tuple[bytes, bytes]]]:
-    """What is seen at each tick: a fault's delivery takes none."""
-    seen: dict[int, list[tuple[bytes, bytes]]] = {}
-    while cpu.engine.clock < END:
-        cpu.engine.step()
-        seen.setdefault(cpu.engine.clock, []).append(_seen(cpu))
-    return seen
-
-
 def test_the_loop_goes_round(cpu: BareCpu) -> None:
     cpu.engine.run(Tick(END))
     assert cpu["rcx"] >= 10
@@ -111,26 +103,26 @@ def test_the_loop_goes_round(cpu: BareCpu) -> None:
 
 def test_runs_steps_and_a_cold_tlb_come_to_the_same(cpu: BareCpu) -> None:
     start, memory = cpu.engine.snapshot(), bytes(cpu.engine.ram)
-    stepped = _stepped(cpu)
+    steps = stepped(cpu, END, _seen)
 
     def again() -> None:
         cpu.write(0, memory)
         cpu.engine.restore(start)
 
     again()
-    for tick in sorted(stepped)[6::7]:
+    for tick in sorted(steps)[6::7]:
         cpu.engine.run(Tick(tick))
-        assert _seen(cpu) == stepped[tick][0], tick
+        assert _seen(cpu) == steps[tick][0], tick
     again()
-    for tick in sorted(stepped):  # nothing is known from before
+    for tick in sorted(steps):  # nothing is known from before
         cpu.engine.restore(cpu.engine.snapshot())
         cpu.engine.run(Tick(tick))
-        assert _seen(cpu) == stepped[tick][0], tick
+        assert _seen(cpu) == steps[tick][0], tick
 
 
 def test_watchpoints_on_the_stack_do_not_show(cpu: BareCpu) -> None:
     start, memory = cpu.engine.snapshot(), bytes(cpu.engine.ram)
-    stepped = _stepped(cpu)
+    steps = stepped(cpu, END, _seen)
     cpu.write(0, memory)
     cpu.engine.restore(start)
     both = frozenset({Access.READ, Access.WRITE})
@@ -139,5 +131,5 @@ def test_watchpoints_on_the_stack_do_not_show(cpu: BareCpu) -> None:
     while cpu.engine.clock < END:
         ended = cpu.engine.run(Tick(END))
         hits += isinstance(ended, WatchpointHit)
-        assert cpu.engine.clock not in stepped or _seen(cpu) in stepped[cpu.engine.clock], cpu.engine.clock
+        assert cpu.engine.clock not in steps or _seen(cpu) in steps[cpu.engine.clock], cpu.engine.clock
     assert hits > 100

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.determinism.stepped import stepped
 from tests.guests.build import assemble
 from vmdbg.engine.exits import Access, WatchpointHit
 from vmdbg.engine.stops import Watchpoint
@@ -79,15 +80,6 @@ def _seen(cpu: BareCpu) -> tuple[bytes, bytes]:
     return cpu.engine.snapshot().state, bytes(cpu.engine.ram[STACK - PAGE : STACK])
 
 
-def _stepped(cpu: BareCpu) -> dict[int, list[tuple[bytes, bytes]]]:
-    """What is seen at each tick: a fault's delivery takes none."""
-    seen: dict[int, list[tuple[bytes, bytes]]] = {}
-    while cpu.engine.clock < END:
-        cpu.engine.step()
-        seen.setdefault(cpu.engine.clock, []).append(_seen(cpu))
-    return seen
-
-
 def test_the_loop_goes_round(cpu: BareCpu) -> None:
     cpu.engine.run(Tick(END))
     assert cpu["rcx"] >= 10
@@ -97,19 +89,19 @@ def test_the_loop_goes_round(cpu: BareCpu) -> None:
 
 def test_runs_steps_and_slices_come_to_the_same(cpu: BareCpu) -> None:
     start, memory = cpu.engine.snapshot(), bytes(cpu.engine.ram)
-    stepped = _stepped(cpu)
+    steps = stepped(cpu, END, _seen)
     rng = random.Random(7)
     for sample in (1, 3, 40):
         cpu.write(0, memory)
         cpu.engine.restore(start)
-        for tick in sorted(rng.sample(sorted(stepped), len(stepped) // sample)):
+        for tick in sorted(rng.sample(sorted(steps), len(steps) // sample)):
             cpu.engine.run(Tick(tick))
-            assert _seen(cpu) == stepped[tick][0], tick
+            assert _seen(cpu) == steps[tick][0], tick
 
 
 def test_breakpoints_and_watchpoints_do_not_show(cpu: BareCpu) -> None:
     start, memory = cpu.engine.snapshot(), bytes(cpu.engine.ram)
-    stepped = _stepped(cpu)
+    steps = stepped(cpu, END, _seen)
     cpu.write(0, memory)
     cpu.engine.restore(start)
     both = frozenset({Access.READ, Access.WRITE})
@@ -118,5 +110,5 @@ def test_breakpoints_and_watchpoints_do_not_show(cpu: BareCpu) -> None:
     while cpu.engine.clock < END:
         ended = cpu.engine.run(Tick(END))
         hits += isinstance(ended, WatchpointHit)
-        assert cpu.engine.clock not in stepped or _seen(cpu) in stepped[cpu.engine.clock], cpu.engine.clock
+        assert cpu.engine.clock not in steps or _seen(cpu) in steps[cpu.engine.clock], cpu.engine.clock
     assert hits > 100

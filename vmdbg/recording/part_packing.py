@@ -15,7 +15,8 @@ import zstandard
 from vmdbg.engine.touched_coding import TouchedCoding
 from vmdbg.errors import RecordingError
 from vmdbg.recording.records import PartRecord, RequestRecord, decode, encode, encode_part
-from vmdbg.recording.unpacking import Packing, Unpacker, UnpackingError, unpacker
+from vmdbg.recording.streamed_parts import unpacked_piece
+from vmdbg.recording.unpacking import Packing, Unpacker, unpacker
 from vmdbg.timeline.byte_planes import join, split
 from vmdbg.timeline.history_index import Part
 from vmdbg.timeline.touched import MOST_PORT_BYTES, MOST_REQUESTS
@@ -106,7 +107,7 @@ class PartUnpacking:
         self._place = MOST_TOGETHER
         if not 0 <= block.rows <= MOST_ROWS:
             raise RecordingError("it has more rows than a part can have")
-        others = self._unpacked(block.others)
+        others = unpacked_piece(self._stream, block.others, MOST_OTHERS, "it is more than there can be of a part")
         columns = self._columns(block)
         if xxhash.xxh3_64_digest(others + columns) != block.digest:
             raise RecordingError("it is damaged, or another part was before it")
@@ -120,18 +121,6 @@ class PartUnpacking:
             return data_of(self._coding.decode(block.columns, block.rows))
         except ValueError as error:
             raise RecordingError(f"it is damaged: {error}") from error
-
-    def _unpacked(self, piece: bytes) -> bytes:
-        """Raises RecordingError."""
-        unpacked = bytearray()
-        try:
-            for some in self._stream.feed(piece):
-                unpacked += some
-                if len(unpacked) > MOST_OTHERS:
-                    raise RecordingError("it is more than there can be of a part")
-        except UnpackingError as error:
-            raise RecordingError(f"it is damaged: {error}") from error
-        return bytes(unpacked)
 
 
 def _others(record: PartRecord) -> _Others:

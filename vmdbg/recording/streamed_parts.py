@@ -34,20 +34,23 @@ class StreamedParts:
             self._place = MOST_TOGETHER
             raise RecordingError("the part before it is missing, with which it was packed")
         self._place = MOST_TOGETHER
-        columns = self._unpacked(record.columns)
+        columns = unpacked_piece(self._stream, record.columns, MOST_BYTES, "it has more rows than a part can have")
         if xxhash.xxh3_64_digest(columns) != record.digest:
             raise RecordingError("it is damaged, or another part was before it")
         self._place = record.place + 1
         return msgspec.structs.replace(record, columns=framed(columns), place=0, digest=b"")
 
-    def _unpacked(self, piece: bytes) -> bytes:
-        """Raises RecordingError."""
-        columns = bytearray()
-        try:
-            for unpacked in self._stream.feed(piece):
-                columns += unpacked
-                if len(columns) > MOST_BYTES:
-                    raise RecordingError("it has more rows than a part can have")
-        except UnpackingError as error:
-            raise RecordingError(f"it is damaged: {error}") from error
-        return bytes(columns)
+
+def unpacked_piece(stream: Unpacker, piece: bytes, most: int, too_much: str) -> bytes:
+    """What a stream that each part has a piece of goes on with: at most so many bytes. Raises RecordingError, with
+    `too_much` if they are more.
+    """
+    unpacked = bytearray()
+    try:
+        for some in stream.feed(piece):
+            unpacked += some
+            if len(unpacked) > most:
+                raise RecordingError(too_much)
+    except UnpackingError as error:
+        raise RecordingError(f"it is damaged: {error}") from error
+    return bytes(unpacked)

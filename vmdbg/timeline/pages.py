@@ -165,15 +165,6 @@ class PageStore:
         key = page_key(data)
         return self._find(key) or self._keep(Page(key, bytes(data)), OVERHEAD + PAGE_SIZE)
 
-    def pages_of(self, contents: Iterable[bytes | memoryview]) -> list[Page]:
-        """page() of each."""
-        found, find, digest = list[Page](), self._kept.get, xxhash.xxh3_128_digest
-        for data in contents:
-            known = find(key := digest(data))
-            page = known() if known is not None else None
-            found.append(page or self._keep(Page(key, bytes(data)), OVERHEAD + PAGE_SIZE))
-        return found
-
     def page_from(self, key: bytes, source: PageSource) -> Page:
         """The page of that key, whose contents are fetched when they are needed."""
         return self._find(key) or self._keep(Page(key, None, source), OVERHEAD)

@@ -135,7 +135,7 @@ class RamTracker:
     def capture(self) -> RamImage:
         """What the pages hold now."""
         image, touched = self._image, array("I", sorted(self._touched()))
-        before, now = image.pages(touched), self._store.pages_of(map(self._paged.view, touched))
+        before, now = image.pages(touched), list(map(self._store.page, map(self._paged.view, touched)))
         differ = list(map(is_not, before, now))
         self._replaced += [page.kept or ref(page) for page in compress(before, differ)]
         self._is_equal_to(image.followed_by(array("I", compress(touched, differ)), compress(now, differ)))

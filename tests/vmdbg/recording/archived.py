@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gzip
 import lzma
-from collections.abc import Callable, Sequence
+import random
+from collections.abc import Callable, Iterator, Sequence
 
 import zstandard
 
+from vmdbg.recording.archives import Archives
 from vmdbg.units import PAGE_SIZE
 
 PACKED: dict[str, Callable[[bytes], bytes]] = {
@@ -42,3 +44,14 @@ def medium_pages(data: bytes, number: int, offset: int = 0) -> list[tuple[int, b
     """The pages of a medium that has these bytes from `offset` on in page `number`."""
     row = bytes(offset) + data
     return [(number + index, page) for index, page in enumerate(file_pages([row]))]
+
+
+def noted_in_goes(known: Archives, pages: Sequence[tuple[int, bytes]], rng: random.Random) -> Iterator[int]:
+    """A disk's pages are read a few at a time, others between them; how many were, after each time."""
+    at = 0
+    while at < len(pages):
+        count = rng.randrange(1, 9)
+        known.note("disk", pages[at : at + count])
+        known.note(rng.choice(("disk", "cd")), [(rng.randrange(500), rng.randbytes(PAGE_SIZE))])
+        at += count
+        yield at

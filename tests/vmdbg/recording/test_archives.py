@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.vmdbg.recording.archived import PACKED, file_pages, make_archive, medium_pages
+from tests.vmdbg.recording.archived import PACKED, file_pages, make_archive, medium_pages, noted_in_goes
 from vmdbg.boot.image import Segment
 from vmdbg.errors import RecordingError
 from vmdbg.recording import archive_file, archives, unpacking
@@ -146,12 +146,9 @@ def test_pages_of_files_are_known_once_they_were_read(packing: str, seed: int) -
     rng = random.Random(seed)
     files = random_files(rng)
     pages = medium_pages(PACKED[packing](make_archive(files)), 1000, rng.choice((0, 512, 3584)))
-    known, at = Archives(), 0
-    while at < len(pages):
-        count = rng.randrange(1, 9)
-        known.note("disk", pages[at : at + count])
-        known.note(rng.choice(("disk", "cd")), [(rng.randrange(500), rng.randbytes(PAGE_SIZE))])
-        at += count
+    known = Archives()
+    for _ in noted_in_goes(known, pages, rng):
+        pass
     found = [known.take(page_key(page)) for page in set(file_pages(files)) if any(page)]
     assert all(one is not None and one.pages <= len(pages) for one in found)
     assert known.take(page_key(rng.randbytes(PAGE_SIZE))) is None

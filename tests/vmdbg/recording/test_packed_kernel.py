@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.vmdbg.boot.builders import PACKERS, bzimage
-from tests.vmdbg.recording.archived import file_pages, medium_pages
+from tests.vmdbg.recording.archived import file_pages, medium_pages, noted_in_goes
 from tests.vmdbg.recording.test_archives import OnDisk, cut, page_or_words, reader
 from vmdbg.recording import archive_file, archives
 from vmdbg.recording.archives import FORMS, Archive, Archives
@@ -124,12 +124,8 @@ def test_a_kernel_that_was_read_is_known_once_it_is_seen_in_memory(packing: str,
     rng = random.Random(seed)
     after, before, image = kernel(rng, packing)
     pages = medium_pages(image, 1000, rng.choice((0, 512, 3584)))
-    known, at = Archives(), 0
-    while at < len(pages):
-        count = rng.randrange(1, 9)
-        known.note("disk", pages[at : at + count])
-        known.note(rng.choice(("disk", "cd")), [(rng.randrange(500), rng.randbytes(PAGE_SIZE))])
-        at += count
+    known = Archives()
+    for at in noted_in_goes(known, pages, rng):
         if at > len(pages) // 2:
             known.take(page_key(before[0]))  # it is run while it is read
     for page in set(before[1:]) - {before[0]}:

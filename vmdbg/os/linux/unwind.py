@@ -181,10 +181,10 @@ class Unwinder:
         place = None
         if state.exact and found is not None and is_retpoline(found.symbol.name):
             place = return_address_at(pc, state.sp, self._kernel.read)
-        if place is None or not self._is_code(self._word(place)):
+        if place is None or not self._is_code(caller := self._word(place)):
             raise UnwindError(f"the kernel's tables do not say how to leave {pc:#x}")
         kept = {"rbp": state.registers["rbp"]} if "rbp" in state.registers else {}
-        state.registers = {"rip": self._word(place), "rsp": place + 8, **kept}
+        state.registers = {"rip": caller, "rsp": place + 8, **kept}
         state.kind, state.exact = FrameKind.CALL, False
 
     def _apply(self, state: State, entry: Entry) -> None:
